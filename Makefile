@@ -1,0 +1,74 @@
+# Everything a developer or a CI needs; `make` alone lists the targets.
+#
+# The modules are those of go.work, so a new module is picked up by `go work use`.
+# tools/ is a module outside go.work: the linters' dependencies stay apart from the
+# library's.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Extra arguments: make test ARGS='-run Lease', make bench ARGS=-h.
+ARGS ?=
+# The packages under test. `work` is every package of every module in go.work.
+PKG ?= work
+# Per package, as go test counts it.
+TIMEOUT ?= 10m
+
+# The directories of all modules in go.work, one a line; the root alone without it.
+MODULES := go list -m -f '{{.Dir}}'
+# The path of a linter's binary, built from tools/go.mod when it is not in Go's
+# build cache. The binary is then run without GOWORK=off, so it sees the workspace.
+tool = $$(cd tools && GOWORK=off go tool -n $(1))
+
+# -coverpkg=./... counts examples and bench too, so go test's percentages by package
+# say nothing of use and are cut; the total is of the library's own packages.
+compact = sed -uE -e '/^coverage: [0-9.]+% of statements/d' \
+	-e '/^[[:space:]]+[^[:space:]]+[[:space:]]+coverage: [0-9.]+% of statements/d' \
+	-e 's/[[:space:]]+coverage: ([0-9.]+% of|\[no ).*//'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test-deps
+test-deps:
+	@tools/need.sh go '' 'Go 1.26 or newer, from https://go.dev/dl'
+	@tools/need.sh gcc 'gcc libc6-dev' 'a C compiler, for go test -race'
+# A server that tests need is added here, as one more tools/need.sh line.
+
+.PHONY: test
+test: test-deps ## all tests of all modules with -race, and the library's coverage (ARGS, PKG, TIMEOUT)
+	@CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TIMEOUT) \
+		-coverpkg=./... -coverprofile=cover.all.out $(PKG) $(ARGS) | $(compact)
+	@grep -vE '^github.com/multinode/mn/(examples|bench)/' cover.all.out > cover.out
+	@go tool cover -func=cover.out | awk 'END { print "coverage of the library: " $$NF }'
+
+.PHONY: cover
+cover: test ## the same, and coverage.html
+	@go tool cover -html=cover.out -o coverage.html
+	@echo 'see coverage.html'
+
+.PHONY: bench
+bench: ## run the benchmark program (ARGS)
+	@cd bench && go run . $(ARGS)
+
+.PHONY: lint
+lint: ## gofumpt, go vet, golangci-lint, govulncheck
+	@files=$$("$(call tool,gofumpt)" -l .); \
+		[ -z "$$files" ] || { echo "not formatted, run make fmt:"; echo "$$files"; exit 1; } >&2
+	@go vet work
+	@lint="$(call tool,golangci-lint)"; failed=0; while IFS= read -r dir; do \
+		(cd "$$dir" && "$$lint" run --config '$(CURDIR)/.golangci.yml' ./... </dev/null) || failed=1; \
+		done < <($(MODULES)); exit $$failed
+	@$(MODULES) | tools/vuln.sh "$(call tool,govulncheck)"
+
+.PHONY: fmt
+fmt: ## format all Go files
+	@"$(call tool,gofumpt)" -w .
+
+.PHONY: tidy
+tidy: ## go mod tidy in every module
+	@$(MODULES) | while IFS= read -r dir; do go -C "$$dir" mod tidy; done
+	@GOWORK=off go -C tools mod tidy

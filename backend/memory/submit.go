@@ -1,0 +1,152 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// Submit implements [backend.Client].
+func (s *store) Submit(ctx context.Context, session string, subs []backend.Submission) ([]backend.Submitted, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	answers := make([]backend.Submitted, len(subs))
+	fx := begin()
+	s.mu.Lock()
+	ses := s.sessions[session]
+	if ses == nil {
+		s.mu.Unlock()
+		fx.carryOut()
+		return nil, backend.ErrSessionLost
+	}
+	now := time.Now()
+	for i := range subs {
+		answers[i] = s.submit(ses, &subs[i], now, fx)
+	}
+	s.mu.Unlock()
+	fx.carryOut()
+	return answers, nil
+}
+
+func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx *effects) backend.Submitted {
+	p := s.pool(sub.Pool, sub.Kind)
+	if p.spec.Kind != sub.Kind {
+		return backend.Submitted{Err: backend.ErrWrongKind}
+	}
+	if known := s.find(sub.ID); known != nil {
+		if known.pool != p {
+			return backend.Submitted{Err: backend.ErrTaskExists}
+		}
+		return backend.Submitted{Existing: true}
+	}
+	if p.spec.MaxPending > 0 && p.pending() >= p.spec.MaxPending {
+		return backend.Submitted{Err: backend.ErrBackpressure}
+	}
+	if err := s.free(sub.Locks, nil); err != nil {
+		return backend.Submitted{Err: err}
+	}
+	t := &task{pool: p, Task: backend.Task{
+		ID: sub.ID, Kind: sub.Kind, Pool: sub.Pool, Status: backend.StatusPending, Version: 1,
+		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Created: now,
+	}}
+	if t.Kind == backend.Job {
+		s.jobs[t.ID] = t
+		s.indexed(t).insert(t.ID)
+		s.hold(t, sub.Locks)
+	} else {
+		s.calls[t.ID] = t
+		t.session = ses
+		ses.calls.push(t)
+	}
+	return s.place(ses, t, fx)
+}
+
+// place finds a worker for a new task: an idle one, or one that the submitting
+// session launches.
+func (s *store) place(ses *session, t *task, fx *effects) backend.Submitted {
+	p := t.pool
+	if len(p.idle) == 0 && ses.Launches && slices.Contains(p.servers, ses) {
+		p.push(t)
+		if s.canReserve(p) {
+			slot := s.reserve(p, ses, t.ID)
+			s.hint(p, fx) // spares may be missing too
+			return backend.Submitted{Slot: slot}
+		}
+		s.lend(p, fx)
+		return backend.Submitted{}
+	}
+	s.enqueue(t, 0, fx)
+	return backend.Submitted{}
+}
+
+// free reports the first key that another task holds.
+func (s *store) free(keys []string, self *task) error {
+	for _, key := range keys {
+		if h := s.holders[key]; h != nil && h != self {
+			return &backend.LockError{Key: key, Holder: h.ID}
+		}
+	}
+	return nil
+}
+
+// hold gives free keys to a task.
+func (s *store) hold(t *task, keys []string) {
+	for _, key := range keys {
+		if s.holders[key] == nil {
+			s.holders[key] = t
+			s.lockKeys.insert(key)
+			t.Locks = append(t.Locks, key)
+		}
+	}
+	slices.Sort(t.Locks)
+}
+
+// Cancel implements [backend.Client].
+func (s *store) Cancel(ctx context.Context, ids []string) ([]error, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(ids))
+	fx := begin()
+	s.mu.Lock()
+	for i, id := range ids {
+		if t := s.find(id); t != nil {
+			s.cancel(t, fx)
+		} else {
+			errs[i] = backend.ErrNotFound
+		}
+	}
+	s.mu.Unlock()
+	fx.carryOut()
+	return errs, nil
+}
+
+// Remove implements [backend.Client].
+func (s *store) Remove(ctx context.Context, ids []string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fx := begin()
+	s.mu.Lock()
+	for _, id := range ids {
+		t := s.jobs[id]
+		if t == nil {
+			continue
+		}
+		if t.Status.Terminal() {
+			s.delete(t, fx)
+			continue
+		}
+		if !t.Removing {
+			t.Removing = true
+			t.touch(fx)
+		}
+		s.cancel(t, fx)
+	}
+	s.mu.Unlock()
+	fx.carryOut()
+	return nil
+}

@@ -1,0 +1,143 @@
+package mn
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/multinode/mn/backend"
+	"github.com/multinode/mn/internal/worker"
+)
+
+// calls are this process's unfinished calls: where each result goes.
+type calls struct {
+	last atomic.Uint64 // number of the newest
+
+	mu      sync.Mutex
+	waiting map[string]receiver
+}
+
+// receiver takes the result of the call that was given index.
+type receiver struct {
+	to interface {
+		receive(index int, r backend.Result)
+	}
+	index int
+}
+
+func (c *calls) add(id string, to interface{ receive(int, backend.Result) }, index int) {
+	c.mu.Lock()
+	c.waiting[id] = receiver{to, index}
+	c.mu.Unlock()
+}
+
+// take removes a call and returns its receiver; false if it is not there (any more).
+func (c *calls) take(id string) (receiver, bool) {
+	c.mu.Lock()
+	r, ok := c.waiting[id]
+	delete(c.waiting, id)
+	c.mu.Unlock()
+	return r, ok
+}
+
+// failAll ends all calls, because their results will never come.
+func (c *calls) failAll(note string) {
+	c.mu.Lock()
+	all := c.waiting
+	c.waiting = make(map[string]receiver)
+	c.mu.Unlock()
+	for id, r := range all {
+		r.to.receive(r.index, backend.Result{
+			ID: id, Status: backend.StatusFailed, Failure: &backend.Failure{Code: backend.CodeLost, Note: note},
+		})
+	}
+}
+
+func (a *App) newCallID() string {
+	return a.session.ID + "." + strconv.FormatUint(a.calls.last.Add(1), 36)
+}
+
+// call is one unfinished Call or Go.
+type call struct {
+	app       *App
+	attempt   *worker.Attempt // in whose handler it was made, or nil
+	id        string
+	ch        chan backend.Result // room for one
+	waitApart bool                // the handler itself does not wait: its worker is not lent
+}
+
+var callPool = sync.Pool{New: func() any { return &call{ch: make(chan backend.Result, 1)} }}
+
+func newCall(app *App, a *worker.Attempt) *call {
+	c := callPool.Get().(*call)
+	c.app, c.attempt, c.waitApart = app, a, false
+	return c
+}
+
+// free ends c. Nothing may be on its way to it.
+func (c *call) free() {
+	c.app, c.attempt, c.id = nil, nil, ""
+	callPool.Put(c)
+}
+
+func (c *call) receive(_ int, r backend.Result) { c.ch <- r }
+
+// wait waits for the result, or cancels the call if it is not wanted any more. It
+// ends c.
+func (c *call) wait(ctx context.Context, pool string) (backend.Result, error) {
+	defer c.free()
+	var over <-chan struct{}
+	if a := c.attempt; a != nil {
+		over = a.Cleanup().Done()
+		if !c.waitApart {
+			a.BeginWait(a.Pool == pool)
+			defer a.EndWait()
+		}
+	}
+	var err error
+	select {
+	case r := <-c.ch:
+		return r, nil
+	case <-ctx.Done():
+		err = ctxError(ctx)
+	case <-over:
+		err = errAttemptOver
+	case <-c.app.closed:
+		err = ErrAppClosed
+	}
+	if _, ok := c.app.calls.take(c.id); !ok {
+		<-c.ch // the result is being delivered, too late
+		return backend.Result{}, err
+	}
+	c.app.cancelCalls([]string{c.id})
+	return backend.Result{}, err
+}
+
+var errAttemptOver = fmt.Errorf("the handler that made the call has ended: %w", context.Canceled)
+
+// cancelBound bounds the cancelling of calls whose caller is gone. What fails is
+// cancelled by the end of the session.
+const cancelBound = 10 * time.Second
+
+// cancelCalls cancels calls that nobody waits for, without blocking.
+func (a *App) cancelCalls(ids []string) {
+	a.errands.start(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cancelBound)
+		defer cancel()
+		if _, err := a.store.Cancel(ctx, ids); err != nil {
+			a.cfg.Logger.Warn("mn: calls not cancelled", "calls", len(ids), "error", err)
+		}
+	})
+}
+
+// ctxError is why ctx is done: its error and, where that tells more, its cause.
+func ctxError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

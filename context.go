@@ -1,0 +1,96 @@
+package mn
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/multinode/mn/internal/worker"
+)
+
+type appKey struct{}
+
+// appFrom returns the app that ctx carries, or nil.
+func appFrom(ctx context.Context) *App {
+	if a := attemptFrom(ctx); a != nil {
+		return a.Process().Owner.(*App)
+	}
+	app, _ := ctx.Value(appKey{}).(*App)
+	return app
+}
+
+func appOf(ctx context.Context, bound *App) *App {
+	if bound != nil {
+		return bound
+	}
+	return appFrom(ctx)
+}
+
+func attemptFrom(ctx context.Context) *worker.Attempt { return worker.FromContext(ctx) }
+
+// Context returns ctx with the app in it, so that definitions work with it unbound,
+// as they do in handlers.
+func (a *App) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, appKey{}, a)
+}
+
+// LastYield returns what earlier attempts of the running job had yielded last, and
+// false in a first attempt or if nothing was yielded: a yield is a checkpoint to
+// resume from. Out must be the job's own; if the value cannot be decoded the job
+// fails, rather than begin anew by mistake.
+func LastYield[Out any](ctx context.Context) (Out, bool) {
+	var out Out
+	a := attemptFrom(ctx)
+	if a == nil || a.Yields == 0 {
+		return out, false
+	}
+	app := a.Process().Owner.(*App)
+	d := app.definitions[a.Pool]
+	if err := app.decode(d.place(app, a.Lease.Task, fieldOut), a.Result, &out); err != nil {
+		a.Fail(Permanent(err))
+		var none Out
+		return none, false
+	}
+	return out, true
+}
+
+// CleanupContext returns a context for cleaning up in a handler that was told to
+// stop: it has ctx's values, and lives until the handler returns or its grace ends.
+// Calls made with it run to their end. Outside a handler it is ctx without its
+// cancellation.
+func CleanupContext(ctx context.Context) context.Context {
+	if a := attemptFrom(ctx); a != nil {
+		return a.Cleanup()
+	}
+	return context.WithoutCancel(ctx)
+}
+
+// Attempt returns the number of the attempt that runs with ctx, counted from 1. It is
+// 1 outside a handler, as for [Job.Local].
+func Attempt(ctx context.Context) int {
+	if a := attemptFrom(ctx); a != nil {
+		return a.Attempt
+	}
+	return 1
+}
+
+// TaskID returns the ID of the run or call whose handler was given ctx, "" outside.
+func TaskID(ctx context.Context) string {
+	if a := attemptFrom(ctx); a != nil {
+		return a.Lease.Task
+	}
+	return ""
+}
+
+// Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
+// "mn.id" and "mn.attempt". Outside a handler it is slog's default.
+func Logger(ctx context.Context) *slog.Logger {
+	a := attemptFrom(ctx)
+	if a == nil {
+		if app := appFrom(ctx); app != nil {
+			return app.cfg.Logger
+		}
+		return slog.Default()
+	}
+	return a.Process().Owner.(*App).cfg.Logger.With(
+		"mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt)
+}

@@ -1,0 +1,162 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// Attempt is one execution of a task under one lease.
+type Attempt struct {
+	*backend.Assignment
+	worker *worker
+	ctx    attemptContext
+	cancel context.CancelCauseFunc
+	// Deadline is when the timeout comes.
+	Deadline time.Time
+
+	mu      sync.Mutex
+	cause   error // why it is to stop; nil while it may go on
+	fault   error // what made it fail whatever the handler returns
+	over    bool  // its handler returned, or it was abandoned
+	timer   *time.Timer
+	cleanup context.Context
+	release context.CancelCauseFunc // ends cleanup
+	yields  yields
+	lending lending
+}
+
+// attemptContext carries the attempt to the code that the handler calls. It embeds
+// the cancellable context, so that contexts derived from it cost no goroutine.
+type attemptContext struct {
+	context.Context
+	a *Attempt
+}
+
+type attemptKey struct{}
+
+// Value implements [context.Context].
+func (c *attemptContext) Value(key any) any {
+	if key == (attemptKey{}) {
+		return c.a
+	}
+	return c.Context.Value(key)
+}
+
+// Deadline implements [context.Context]. The context ends then with
+// Causes.Timeout as its cause.
+func (c *attemptContext) Deadline() (time.Time, bool) {
+	return c.a.Deadline, !c.a.Deadline.IsZero()
+}
+
+// FromContext returns the attempt whose handler was given ctx or one made from it.
+func FromContext(ctx context.Context) *Attempt {
+	a, _ := ctx.Value(attemptKey{}).(*Attempt)
+	return a
+}
+
+func (w *worker) newAttempt(as *backend.Assignment) *Attempt {
+	a := &Attempt{Assignment: as, worker: w}
+	a.yields.number = as.Yields
+	a.ctx.a = a
+	a.ctx.Context, a.cancel = context.WithCancelCause(context.Background())
+	if d := w.pool.Spec.Timeout; d > 0 {
+		a.Deadline = time.Now().Add(d)
+		a.timer = time.AfterFunc(d, a.timeOut)
+	}
+	return a
+}
+
+// Context is the handler's context. It ends when the attempt is to stop, and when
+// the handler has returned.
+func (a *Attempt) Context() context.Context { return &a.ctx }
+
+// Process returns the process that executes the attempt.
+func (a *Attempt) Process() *Process { return a.worker.proc }
+
+// Cleanup returns a context with the values of the handler's that lives on while
+// the attempt is being stopped, until its handler returns or the grace ends.
+func (a *Attempt) Cleanup() context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cleanup == nil {
+		a.cleanup, a.release = context.WithCancelCause(context.WithoutCancel(&a.ctx))
+		if a.over {
+			a.release(context.Canceled)
+		}
+	}
+	return a.cleanup
+}
+
+// Fail makes the attempt fail with err, whatever its handler will return.
+func (a *Attempt) Fail(err error) {
+	a.mu.Lock()
+	if a.fault == nil {
+		a.fault = err
+	}
+	a.mu.Unlock()
+	a.stop(err)
+}
+
+func (a *Attempt) timeOut() { a.stop(a.worker.proc.Causes.Timeout) }
+
+// stop tells the handler to return, and abandons the attempt if it does not within
+// the grace. The first cause stands, except that a lost lease outdoes all others.
+func (a *Attempt) stop(cause error) {
+	causes := &a.worker.proc.Causes
+	a.mu.Lock()
+	if a.over || (a.cause != nil && cause != causes.Lost) {
+		a.mu.Unlock()
+		return
+	}
+	first := a.cause == nil
+	a.cause = cause
+	if first {
+		grace := a.worker.pool.Spec.Grace
+		if cause == causes.Draining {
+			grace = min(grace, a.worker.proc.DrainGrace)
+		}
+		if a.timer != nil {
+			a.timer.Stop()
+		}
+		a.timer = time.AfterFunc(grace, a.abandon)
+	}
+	a.mu.Unlock()
+	a.cancel(cause)
+}
+
+// end closes the attempt to everything that comes later, and returns why it was to
+// stop. It reports false if that had been done before.
+func (a *Attempt) end() (cause error, ok bool) {
+	a.mu.Lock()
+	if a.over {
+		a.mu.Unlock()
+		return nil, false
+	}
+	a.over = true
+	cause = a.cause
+	if a.fault != nil {
+		cause = nil
+	}
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	release := a.release
+	a.mu.Unlock()
+	a.cancel(context.Canceled)
+	if release != nil {
+		release(context.Canceled)
+	}
+	a.lending.stop()
+	return cause, true
+}
+
+// kill abandons the attempt without a word to anybody but its handler.
+func (a *Attempt) kill() {
+	a.cancel(a.worker.proc.Causes.Lost)
+	if _, ok := a.end(); ok {
+		a.worker.proc.unregister(a)
+	}
+}

@@ -1,0 +1,67 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// DrainJobs claims no more jobs and waits for those that run, or until ctx is done.
+// Jobs are drained before functions because they may need functions to finish.
+func (p *Process) DrainJobs(ctx context.Context) error {
+	p.mu.Lock()
+	p.draining = true
+	p.mu.Unlock()
+	return p.await(ctx, &p.jobsEnded, func() bool { return !p.hasWorkers(backend.Job) })
+}
+
+// Drain claims nothing more and waits for what runs. When ctx is done, or err is that
+// of a DrainJobs that gave up, what still runs is told to stop and handed back
+// uncharged; handlers that do not return within DrainGrace are abandoned. It returns
+// the error if it came to that.
+func (p *Process) Drain(ctx context.Context, err error) error {
+	p.mu.Lock()
+	p.stopServe()
+	p.mu.Unlock()
+	if err == nil {
+		err = p.await(ctx, &p.allEnded, func() bool { return len(p.workers) == 0 })
+	}
+	if err == nil {
+		return nil
+	}
+	for _, a := range p.running(nil) {
+		a.stop(p.Causes.Draining)
+	}
+	// The attempts' own grace ends first; this is for those stopped earlier with a
+	// longer one.
+	bounded, cancel := context.WithTimeout(context.Background(), p.DrainGrace+time.Second)
+	defer cancel()
+	if p.await(bounded, &p.allEnded, func() bool { return len(p.workers) == 0 }) != nil {
+		for _, a := range p.running(nil) {
+			a.abandon()
+		}
+	}
+	return err
+}
+
+// await waits until ended holds; it is told by closing *signal.
+func (p *Process) await(ctx context.Context, signal *chan struct{}, ended func() bool) error {
+	p.mu.Lock()
+	if ended() {
+		p.mu.Unlock()
+		return nil
+	}
+	done := *signal
+	if done == nil {
+		done = make(chan struct{})
+		*signal = done
+	}
+	p.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

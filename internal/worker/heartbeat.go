@@ -1,0 +1,85 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// KeepAlive sends heartbeats until ctx is done, and blocks as long. Replies tell of
+// cancels and of lost leases. When heartbeats fail for so long that the leases may
+// soon be given to others, every attempt is told that its lease is lost.
+func (p *Process) KeepAlive(ctx context.Context) {
+	tick := time.NewTicker(p.Heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.beat(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Process) beat(ctx context.Context) {
+	attempts := p.running(nil)
+	leases := make([]backend.Lease, len(attempts))
+	for i, a := range attempts {
+		leases[i] = a.Lease
+	}
+	sent := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, p.Heartbeat)
+	defer cancel()
+	states, err := p.Store.Heartbeat(bounded, p.Session.ID, leases)
+	switch {
+	case errors.Is(err, backend.ErrSessionLost):
+		p.rejoin(ctx, attempts)
+	case err != nil:
+		p.fence(ctx, err)
+	default:
+		p.lastBeat = sent
+		p.obey(attempts, states)
+	}
+}
+
+func (p *Process) obey(attempts []*Attempt, states []backend.LeaseState) {
+	for i, a := range attempts {
+		switch states[i] {
+		case backend.LeaseCancelling:
+			a.stop(p.Causes.Cancelled)
+		case backend.LeaseLost:
+			a.stop(p.Causes.Lost)
+		}
+	}
+}
+
+// fence gives up all leases while they are surely still ours: at 4/5 of their life.
+func (p *Process) fence(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	p.Logger.Warn("mn: heartbeat failed", "error", err)
+	if time.Since(p.lastBeat) < p.Session.Lease*4/5 {
+		return
+	}
+	for _, a := range p.running(nil) {
+		a.stop(p.Causes.Lost)
+	}
+}
+
+// rejoin begins anew after the backend declared this process lost, for example
+// because the machine slept.
+func (p *Process) rejoin(ctx context.Context, attempts []*Attempt) {
+	p.Logger.Warn("mn: the backend lost this process's session; its attempts are lost, joining anew")
+	for _, a := range attempts {
+		a.stop(p.Causes.Lost)
+	}
+	if err := p.Rejoin(ctx); err != nil {
+		p.Logger.Warn("mn: join failed, will repeat", "error", err)
+		return
+	}
+	p.lastBeat = time.Now()
+}

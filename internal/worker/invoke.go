@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/multinode/mn/backend"
+)
+
+// PanicError is a panic in a handler or in a codec.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// ErrGoexit is the end of a handler that called [runtime.Goexit].
+var ErrGoexit = errors.New("the handler ended its goroutine with runtime.Goexit (or a test's FailNow) instead of returning")
+
+// execute runs one task to its end, and with leave the slot's end. It reports
+// whether the worker may go on.
+func (w *worker) execute(as *backend.Assignment, leave bool) bool {
+	a := w.newAttempt(as)
+	w.proc.register(a)
+	returned := false
+	defer func() {
+		if !returned { // Goexit is ending this goroutine
+			w.conclude(a, nil, ErrGoexit, leave)
+		}
+	}()
+	result, err := a.invoke()
+	returned = true
+	return w.conclude(a, result, err, leave) && !leave
+}
+
+// invoke calls the handler and turns a panic into an error.
+func (a *Attempt) invoke() (result []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &PanicError{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	return a.worker.pool.Invoke(a)
+}

@@ -1,0 +1,167 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// Causes are the errors that a handler sees as the cause of its context's end.
+type Causes struct {
+	Cancelled, Timeout, Lost, Draining error
+}
+
+// Pool is a definition as this process executes it.
+type Pool struct {
+	Spec     backend.PoolSpec
+	Cooldown time.Duration
+	// SyncYields makes Attempt.Yield return only when the value is stored.
+	SyncYields bool
+	// Invoke runs the user's handler. Panics are the worker's to catch.
+	Invoke func(*Attempt) ([]byte, error)
+	// RetryDelay is the wait before the attempt after the n-th.
+	RetryDelay func(n int) time.Duration
+}
+
+// Config is what a Process needs.
+type Config struct {
+	Store     backend.Store
+	Session   backend.Session
+	Pools     map[string]*Pool
+	Owner     any // whose process it is; for those who find it by an attempt
+	Heartbeat time.Duration
+	// DrainGrace is how long handlers that were told to drain may take to return.
+	DrainGrace time.Duration
+	Causes     Causes
+	Logger     *slog.Logger
+	// Describe encodes a failed attempt's error. Permanent says not to retry it.
+	Describe func(a *Attempt, err error) (f *backend.Failure, permanent bool)
+	// Rejoin joins the session anew after the backend had ended it.
+	Rejoin func(context.Context) error
+}
+
+// Process is this process's part in a namespace's work.
+type Process struct {
+	Config
+	lastBeat  time.Time // monotonic; when the last successful heartbeat was sent
+	serving   context.Context
+	stopServe context.CancelFunc // no more claims for functions
+
+	mu        sync.Mutex
+	attempts  map[string]*Attempt // running, by task
+	workers   map[string]*worker  // by slot
+	draining  bool                // no more claims for jobs
+	jobsEnded chan struct{}       // made by a drain; closed when no job's worker is left
+	allEnded  chan struct{}       // likewise, for all workers
+}
+
+// NewProcess returns a process without workers. Its session must be joined by the caller.
+func NewProcess(c Config) *Process {
+	p := &Process{
+		Config:   c,
+		lastBeat: time.Now(),
+		attempts: make(map[string]*Attempt),
+		workers:  make(map[string]*worker),
+	}
+	p.serving, p.stopServe = context.WithCancel(context.Background())
+	return p
+}
+
+// enter registers a worker; it reports false if the process takes no more work of
+// its kind.
+func (p *Process) enter(w *worker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.serving.Err() != nil || p.draining && w.pool.Spec.Kind == backend.Job {
+		return false
+	}
+	p.workers[w.slot.ID] = w
+	return true
+}
+
+// leave is enter's opposite. It may come twice: an abandoned worker leaves when it
+// is abandoned, and again should its handler ever return.
+func (p *Process) leave(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.workers[w.slot.ID] == w {
+		delete(p.workers, w.slot.ID)
+	}
+	p.signalEnded()
+}
+
+func (p *Process) signalEnded() {
+	if p.jobsEnded != nil && !p.hasWorkers(backend.Job) {
+		close(p.jobsEnded)
+		p.jobsEnded = nil
+	}
+	if p.allEnded != nil && len(p.workers) == 0 {
+		close(p.allEnded)
+		p.allEnded = nil
+	}
+}
+
+func (p *Process) hasWorkers(k backend.Kind) bool {
+	for _, w := range p.workers {
+		if w.pool.Spec.Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Process) register(a *Attempt) {
+	p.mu.Lock()
+	p.attempts[a.Lease.Task] = a
+	p.mu.Unlock()
+}
+
+func (p *Process) unregister(a *Attempt) {
+	p.mu.Lock()
+	if p.attempts[a.Lease.Task] == a {
+		delete(p.attempts, a.Lease.Task)
+	}
+	p.mu.Unlock()
+}
+
+// running returns the attempts that chosen accepts; nil accepts all.
+func (p *Process) running(chosen func(*Attempt) bool) []*Attempt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	as := make([]*Attempt, 0, len(p.attempts))
+	for _, a := range p.attempts {
+		if chosen == nil || chosen(a) {
+			as = append(as, a)
+		}
+	}
+	return as
+}
+
+// Cancel is the hint that a lease's task is to be cancelled. It does not block.
+func (p *Process) Cancel(l backend.Lease) {
+	p.mu.Lock()
+	a := p.attempts[l.Task]
+	p.mu.Unlock()
+	if a != nil && a.Lease == l {
+		a.stop(p.Causes.Cancelled)
+	}
+}
+
+// Kill abandons a worker as if its process had died: nothing more is written for
+// it. Its handlers' contexts end with Causes.Lost. Unknown slots are ignored.
+func (p *Process) Kill(slot string) {
+	p.mu.Lock()
+	w := p.workers[slot]
+	p.mu.Unlock()
+	if w == nil {
+		return
+	}
+	w.kill()
+	for _, a := range p.running(func(a *Attempt) bool { return a.worker == w }) {
+		a.kill()
+	}
+	p.leave(w)
+}

@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/multinode/mn/backend"
+)
+
+// conclude writes the end of an attempt whose handler is done. It reports whether
+// the worker may go on.
+func (w *worker) conclude(a *Attempt, result []byte, err error, leave bool) bool {
+	cause, ok := a.end()
+	if !ok {
+		return false // abandoned before: the end is written and the slot gone
+	}
+	w.settle(a, a.settlement(cause, result, err), leave)
+	return w.ctx.Err() == nil || w.proc.serving.Err() != nil
+}
+
+// settlement decides what an attempt's end is. What the handler returned counts
+// only if it had not been told to stop.
+func (a *Attempt) settlement(cause error, result []byte, err error) backend.Settlement {
+	s := backend.Settlement{Lease: a.Lease, Yields: a.yields.unwritten()}
+	causes := &a.worker.proc.Causes
+	switch {
+	case cause == causes.Lost:
+		return backend.Settlement{} // somebody else decides
+	case cause == causes.Timeout:
+		s.Outcome, s.Permanent = backend.Failed, true
+		s.Failure, _ = a.worker.proc.Describe(a, cause)
+	case cause != nil:
+		s.Outcome = backend.Released // cancelled or draining; the task's status tells which
+	default:
+		if a.fault != nil {
+			err = a.fault
+		}
+		if err == nil {
+			s.Outcome, s.Result = backend.Succeeded, result
+			return s
+		}
+		s.Outcome = backend.Failed
+		s.Failure, s.Permanent = a.worker.proc.Describe(a, err)
+		if !s.Permanent {
+			s.RetryIn = a.worker.pool.RetryDelay(a.Attempt)
+		}
+	}
+	return s
+}
+
+// settle sends the settlement until it is answered or the lease must be over.
+func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
+	defer w.proc.unregister(a)
+	if s.Outcome == 0 {
+		if leave {
+			w.proc.exit(w.slot, "its lease was lost")
+		}
+		return
+	}
+	s.Leave = leave
+	ends := []backend.Settlement{s}
+	answers, err := w.proc.Store.Settle(context.Background(), ends)
+	if err != nil {
+		answers, err = w.settleAgain(ends, err)
+	}
+	if err == nil {
+		err = answers[0].Err
+	}
+	if err == nil {
+		return
+	}
+	w.proc.Logger.Warn("mn: the end of an attempt was not stored", "pool", a.Pool, "id", a.Lease.Task, "error", err)
+	if leave {
+		w.proc.exit(w.slot, "its lease was lost")
+	}
+}
+
+// settleAgain repeats a failed exchange while the lease may still be alive: the
+// attempt stays registered, so heartbeats keep it once the backend answers again.
+func (w *worker) settleAgain(ends []backend.Settlement, err error) ([]backend.Settled, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*w.proc.Session.Lease)
+	defer cancel()
+	for try := 0; ; try++ {
+		w.proc.Logger.Warn("mn: settle failed, will repeat", "id", ends[0].Lease.Task, "error", err)
+		if !pause(ctx, try) {
+			return nil, err
+		}
+		var answers []backend.Settled
+		if answers, err = w.proc.Store.Settle(ctx, ends); err == nil {
+			return answers, nil
+		}
+	}
+}
+
+// abandon ends an attempt whose handler did not return within the grace. It runs
+// on the grace's timer.
+func (a *Attempt) abandon() {
+	w, p := a.worker, a.worker.proc
+	cause, ok := a.end()
+	if !ok {
+		return
+	}
+	p.Logger.Error("mn: handler did not return within its grace; its attempt is ended and its goroutine left running",
+		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
+	w.kill() // no more lending
+	job := w.pool.Spec.Kind == backend.Job
+	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)
+	if !job {
+		w.lent.Wait()
+		p.exit(w.slot, "its handler did not return within the grace")
+	}
+	p.leave(w)
+}
+
+// Lock takes locks for the running task, all or none.
+func (a *Attempt) Lock(ctx context.Context, keys []string) error {
+	return a.repeat(ctx, func() error { return a.worker.proc.Store.Lock(ctx, a.Lease, keys) })
+}
+
+// repeat does an exchange until it is answered, the attempt is over or ctx is done.
+func (a *Attempt) repeat(ctx context.Context, exchange func() error) error {
+	for try := 0; ; try++ {
+		err := exchange()
+		if errors.Is(err, backend.ErrLeaseLost) {
+			a.stop(a.worker.proc.Causes.Lost)
+		}
+		if err == nil || final(err) || ctx.Err() != nil || a.isOver() || !pause(ctx, try) {
+			return err
+		}
+	}
+}
+
+func (a *Attempt) isOver() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.over
+}

@@ -1,0 +1,125 @@
+package mn
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/multinode/mn/backend"
+)
+
+// ListOption selects among a definition's jobs.
+type ListOption interface{ setList(*listOptions) }
+
+type listOptions struct {
+	request backend.ListRequest
+	limit   int
+}
+
+type listOption func(*listOptions)
+
+func (o listOption) setList(l *listOptions) { o(l) }
+
+// WithStatus lists only jobs with one of the statuses.
+func WithStatus(statuses ...Status) ListOption {
+	return listOption(func(l *listOptions) {
+		for _, s := range statuses {
+			l.request.Statuses = append(l.request.Statuses, backend.Status(s))
+		}
+	})
+}
+
+// After lists only jobs that come after id in the list, that is older ones. With
+// Limit it makes pages. The job id itself need not exist any more.
+func After(id JobID) ListOption {
+	return listOption(func(l *listOptions) { l.request.Before = string(id) })
+}
+
+// Limit ends the list after n jobs. 0 is no limit.
+func Limit(n int) ListOption { return listOption(func(l *listOptions) { l.limit = n }) }
+
+// List reads the definition's jobs, newest first, a page at a time. Jobs that change
+// status or are removed meanwhile may be missed or not; each is shown at most once.
+func (j *Job[In, Out]) List(ctx context.Context, opts ...ListOption) iter.Seq2[JobInfo[Out], error] {
+	return func(yield func(JobInfo[Out], error) bool) {
+		for t, err := range j.list(ctx, opts) {
+			if err != nil {
+				yield(JobInfo[Out]{}, err)
+				return
+			}
+			info, err := j.info(appOf(ctx, j.app), JobID(t.ID), t)
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// ListIDs is List for the IDs alone.
+func (j *Job[In, Out]) ListIDs(ctx context.Context, opts ...ListOption) iter.Seq2[JobID, error] {
+	return func(yield func(JobID, error) bool) {
+		for t, err := range j.list(ctx, opts) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if !yield(JobID(t.ID), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (j *Job[In, Out]) list(ctx context.Context, opts []ListOption) iter.Seq2[*backend.Task, error] {
+	return func(yield func(*backend.Task, error) bool) {
+		app, err := j.def.bind(ctx, j.app)
+		var o listOptions
+		for _, opt := range opts {
+			opt.setList(&o)
+		}
+		if err == nil {
+			err = o.check()
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		o.request.Pool = j.def.name
+		for left := o.limit; ; {
+			o.request.Limit = backend.DefaultPage
+			if o.limit > 0 {
+				o.request.Limit = min(left, backend.DefaultPage)
+			}
+			page, err := exchange(ctx, app, func(ctx context.Context) ([]*backend.Task, error) {
+				return app.store.List(ctx, o.request)
+			})
+			if err != nil {
+				yield(nil, outward(err, fmt.Sprintf("list of job %q", j.def.name)))
+				return
+			}
+			for _, t := range page {
+				if !yield(t, nil) {
+					return
+				}
+			}
+			left -= len(page)
+			if len(page) < o.request.Limit || o.limit > 0 && left <= 0 {
+				return
+			}
+			o.request.Before = page[len(page)-1].ID
+		}
+	}
+}
+
+func (o *listOptions) check() error {
+	for _, s := range o.request.Statuses {
+		if !slices.Contains(backend.Statuses[:], s) {
+			return fmt.Errorf("mn: list: %q is no status", s)
+		}
+	}
+	if o.limit < 0 {
+		return fmt.Errorf("mn: list: Limit(%d) must not be negative", o.limit)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+// Package local runs workers as goroutines of this process: for unit tests and for
+// programs on one machine.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/multinode/mn/provisioner"
+)
+
+// Provisioner launches goroutines. Create it with New.
+type Provisioner struct {
+	limit provisioner.Resources // zero fields bound nothing
+
+	mu      sync.Mutex
+	host    provisioner.Host
+	closed  bool
+	used    provisioner.Resources
+	workers map[string]bool // launched and not ended
+	running sync.WaitGroup
+}
+
+// Option changes how a Provisioner works.
+type Option func(*Provisioner)
+
+// Limit refuses workers that would use more than cpu cores and memory bytes
+// together. Without it settings are not enforced: a laptop runs a function that
+// asks for 16 CPUs. 0 bounds nothing.
+func Limit(cpu float64, memory int64) Option {
+	return func(p *Provisioner) { p.limit = provisioner.Resources{CPU: cpu, Memory: memory} }
+}
+
+// New returns a provisioner for one app.
+func New(opts ...Option) *Provisioner {
+	p := &Provisioner{workers: make(map[string]bool)}
+	for _, o := range opts {
+		o(p)
+	}
+	return p
+}
+
+var _ provisioner.Provisioner = (*Provisioner)(nil)
+
+// Open implements [provisioner.Provisioner].
+func (p *Provisioner) Open(_ string, host provisioner.Host) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.host != nil {
+		return errors.New("local: the provisioner serves another app already; give each app its own")
+	}
+	p.host = host
+	return nil
+}
+
+// Launch implements [provisioner.Provisioner].
+func (p *Provisioner) Launch(w provisioner.Worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.workers[w.ID] {
+		return
+	}
+	p.workers[w.ID] = true
+	p.running.Add(1)
+	note := p.refusal(w.Resources)
+	p.used.CPU += w.CPU
+	p.used.Memory += w.Memory
+	if note != "" {
+		go func() {
+			defer p.ended(w)
+			p.host.Exited(w, provisioner.Exit{Note: note, Refused: true})
+		}()
+		return
+	}
+	go func() {
+		defer p.ended(w) // also when a handler ends the goroutine with Goexit
+		if err := p.host.Serve(w); err != nil {
+			p.host.Exited(w, provisioner.Exit{Note: err.Error(), Refused: true})
+		}
+	}()
+}
+
+func (p *Provisioner) ended(w provisioner.Worker) {
+	p.mu.Lock()
+	delete(p.workers, w.ID)
+	p.used.CPU -= w.CPU
+	p.used.Memory -= w.Memory
+	if len(p.workers) == 0 {
+		p.used = provisioner.Resources{} // floats need not sum up to zero
+	}
+	p.mu.Unlock()
+	p.running.Done()
+}
+
+// refusal words why there is no room for r; "" if there is.
+func (p *Provisioner) refusal(r provisioner.Resources) string {
+	cpu, memory := p.limit.CPU, p.limit.Memory
+	const slack = 1e-9
+	switch {
+	case cpu > 0 && r.CPU > cpu:
+		return fmt.Sprintf("no node has %g CPU (this machine's limit is %g)", r.CPU, cpu)
+	case memory > 0 && r.Memory > memory:
+		return fmt.Sprintf("no node has %d MiB of memory (this machine's limit is %d MiB)", r.Memory>>20, memory>>20)
+	case cpu > 0 && p.used.CPU+r.CPU > cpu+slack:
+		return fmt.Sprintf("no node has %g CPU free (%g of %g in use)", r.CPU, p.used.CPU, cpu)
+	case memory > 0 && p.used.Memory+r.Memory > memory:
+		return fmt.Sprintf("no node has %d MiB of memory free (%d of %d MiB in use)", r.Memory>>20, p.used.Memory>>20, memory>>20)
+	}
+	return ""
+}
+
+// Kill implements [provisioner.Provisioner]. A goroutine cannot be killed: the
+// worker is abandoned, see [provisioner.Host].
+func (p *Provisioner) Kill(id string) {
+	p.mu.Lock()
+	host := p.host
+	p.mu.Unlock()
+	if host != nil {
+		host.Abandon(id)
+	}
+}
+
+// Close implements [provisioner.Provisioner]. Goroutines whose handler does not
+// return are waited for until ctx is done.
+func (p *Provisioner) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("local: handlers are still running: %w", ctx.Err())
+	}
+}

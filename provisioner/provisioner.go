@@ -1,0 +1,75 @@
+// Package provisioner is the contract between mn and what brings workers to life:
+// goroutines (local), child processes, allocations of a cluster.
+//
+// A provisioner is told to launch a worker for a slot, and to kill it. It knows
+// nothing of tasks: how many workers there are, and when one ends by itself, is
+// decided elsewhere. What it learns about a worker's end it reports to its [Host].
+package provisioner
+
+import "context"
+
+// Resources are the hardware of one worker.
+type Resources struct {
+	CPU    float64 // cores
+	Memory int64   // bytes
+}
+
+// Worker is one worker to be launched.
+type Worker struct {
+	// ID is the slot's ID and the idempotency token: launching it twice starts one
+	// worker at the most.
+	ID   string
+	Pool string // the definition it executes
+	Resources
+}
+
+// Exit is what a provisioner saw of a worker's end.
+type Exit struct {
+	// Note tells the user in plain words, such as "exit code 137: out of memory".
+	Note string
+	// Refused: the worker never came, because the platform has no room for it or
+	// does not accept it.
+	Refused bool
+}
+
+// Host is the app for which workers are launched. Its methods may be called
+// concurrently.
+type Host interface {
+	// Serve lives the life of a worker inside this process and blocks as long.
+	Serve(w Worker) error
+	// Abandon ends a worker that lives in Serve, as far as that can be done to a
+	// goroutine: nothing it does counts any more.
+	Abandon(id string)
+	// Exited reports that a launched worker is gone without having ended by itself,
+	// or never came. It may block for an exchange with the backend.
+	Exited(w Worker, e Exit)
+}
+
+// Provisioner launches workers. Its methods may be called concurrently.
+type Provisioner interface {
+	// Open prepares it for one app; host is used until Close has returned. It does
+	// no I/O that could take long. A second Open is an error.
+	Open(app string, host Host) error
+	// Launch starts a worker, soon: it does not block. If that fails, or the worker
+	// ends other than by itself, Host.Exited tells.
+	Launch(w Worker)
+	// Kill ends a worker by force, soon: it does not block. Unknown IDs and workers
+	// that have ended are no error.
+	Kill(id string)
+	// Close ends what is left of its workers and waits for their end, or until ctx
+	// is done. Nothing is launched afterwards.
+	Close(ctx context.Context) error
+}
+
+// None launches nothing: for programs that only start and watch tasks, which others
+// execute. [mn.New] recognises it and reserves no workers.
+//
+// [mn.New]: https://pkg.go.dev/github.com/multinode/mn#New
+var None Provisioner = none{}
+
+type none struct{}
+
+func (none) Open(string, Host) error     { return nil }
+func (none) Launch(Worker)               {}
+func (none) Kill(string)                 {}
+func (none) Close(context.Context) error { return nil }

@@ -1,0 +1,257 @@
+package mn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/multinode/mn/backend"
+	"github.com/multinode/mn/provisioner"
+)
+
+// inbox gets what the backend has to tell this process.
+type inbox App
+
+// Result implements [backend.Inbox].
+func (i *inbox) Result(r backend.Result) {
+	if to, ok := i.calls.take(r.ID); ok {
+		to.to.receive(to.index, r)
+	}
+}
+
+// Cancel implements [backend.Inbox].
+func (i *inbox) Cancel(l backend.Lease) { i.process.Cancel(l) }
+
+// Demand implements [backend.Inbox].
+func (i *inbox) Demand(pool string) { i.scaler.Demand(pool) }
+
+// Kill implements [backend.Inbox].
+func (i *inbox) Kill(slot string) { i.scaler.Kill(slot) }
+
+// host is what the provisioner launches workers for.
+type host App
+
+// Serve implements [provisioner.Host].
+func (h *host) Serve(w provisioner.Worker) error {
+	h.scaler.Served(w.Pool)
+	return h.process.Serve(backend.Slot{ID: w.ID, Pool: w.Pool})
+}
+
+// Abandon implements [provisioner.Host].
+func (h *host) Abandon(id string) { h.process.Kill(id) }
+
+// Exited implements [provisioner.Host].
+func (h *host) Exited(w provisioner.Worker, e provisioner.Exit) { h.scaler.Exited(w, e) }
+
+// join makes the session present, with what it can execute now.
+func (a *App) join(ctx context.Context) error {
+	a.joining.Lock()
+	defer a.joining.Unlock()
+	return a.store.Join(ctx, a.session, (*inbox)(a))
+}
+
+// rejoin joins anew after the backend had ended the session. The results of calls
+// made before will never come.
+func (a *App) rejoin(ctx context.Context) error {
+	if err := a.join(ctx); err != nil {
+		return err
+	}
+	a.calls.failAll("the backend lost this process's session")
+	return nil
+}
+
+// serveOnly makes the session execute only definitions of the kind, or none.
+func (a *App) serveOnly(ctx context.Context, kind backend.Kind) {
+	a.joining.Lock()
+	var pools []backend.PoolSpec
+	for _, p := range a.session.Pools {
+		if p.Kind == kind {
+			pools = append(pools, p)
+		}
+	}
+	a.session.Pools = pools
+	a.session.Launches = a.session.Launches && len(pools) > 0
+	a.joining.Unlock()
+	if err := a.join(ctx); err != nil {
+		a.cfg.Logger.Warn("mn: shutdown could not be announced", "error", err)
+	}
+}
+
+// exchangeBound is how long an exchange with the backend is repeated.
+const exchangeBound = 15 * time.Second
+
+// exchange repeats do while it fails for reasons of the transport: every step of a
+// backend may be repeated.
+func exchange[T any](ctx context.Context, a *App, do func(context.Context) (T, error)) (T, error) {
+	v, err := do(ctx)
+	for begin, try := time.Now(), 0; err != nil && transient(ctx, err) && time.Since(begin) < exchangeBound; try++ {
+		if a.lifetime.Err() != nil {
+			return v, ErrAppClosed
+		}
+		if !pause(ctx, try) {
+			break
+		}
+		v, err = do(ctx)
+	}
+	return v, err
+}
+
+func transient(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	for _, answer := range []error{
+		backend.ErrNotFound, backend.ErrTaskExists, backend.ErrWrongKind, backend.ErrLeaseLost, backend.ErrBackpressure,
+	} {
+		if errors.Is(err, answer) {
+			return false
+		}
+	}
+	var held *backend.LockError
+	return !errors.As(err, &held)
+}
+
+// pause waits before a repeat: 20 ms doubling to 1 s, half of it random.
+func pause(ctx context.Context, try int) bool {
+	d := min(20*time.Millisecond<<min(try, 10), time.Second)
+	timer := time.NewTimer(d/2 + rand.N(d/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// submit submits tasks and launches the workers that the backend reserved for them.
+func (a *App) submit(ctx context.Context, subs []backend.Submission) ([]backend.Submitted, error) {
+	if a.closing.Load() && (attemptFrom(ctx) == nil || a.lifetime.Err() != nil) {
+		return nil, ErrAppClosed
+	}
+	answers, err := a.store.Submit(ctx, a.session.ID, subs)
+	if err != nil {
+		answers, err = a.submitAgain(ctx, subs, err)
+	}
+	for i := range answers {
+		if slot := answers[i].Slot; slot.ID != "" {
+			a.scaler.Launch(slot)
+		}
+	}
+	return answers, err
+}
+
+func (a *App) submitAgain(ctx context.Context, subs []backend.Submission, err error) ([]backend.Submitted, error) {
+	if ctx.Err() != nil {
+		return nil, ctxError(ctx)
+	}
+	if errors.Is(err, backend.ErrSessionLost) {
+		if err := a.rejoin(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return exchange(ctx, a, func(ctx context.Context) ([]backend.Submitted, error) {
+		return a.store.Submit(ctx, a.session.ID, subs)
+	})
+}
+
+// errands are goroutines that the app waits for before it ends.
+type errands struct {
+	mu     sync.Mutex
+	closed bool
+	wait   sync.WaitGroup
+}
+
+// start runs f on a goroutine, unless the app has ended.
+func (e *errands) start(f func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.wait.Go(f)
+	}
+	return !e.closed
+}
+
+func (e *errands) finish() {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.wait.Wait()
+}
+
+// whileOpen returns a context that ends with ctx or with the app.
+func (a *App) whileOpen(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(a.lifetime, func() { cancel(ErrAppClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// endError is err, or why ctx ended if it did.
+func endError(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return ctxError(ctx)
+}
+
+// Shutdown ends the app's part in its namespace. No more starts and calls are
+// accepted; jobs that run here may finish, then functions may. When ctx is done what
+// still runs is told to stop, with ErrDraining as its context's cause, and is handed
+// back: PENDING again, with its attempt not counted. Handlers that do not return
+// within Timing.Drain are left behind; nothing they do is stored. Pending jobs stay
+// for other apps of the name. Later calls wait for the first and return its result.
+//
+// It returns ctx's error if not everything had finished by itself.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.shutdown.Do(func() { a.result = a.drain(ctx) })
+	return a.result
+}
+
+// Close is Shutdown without waiting for running work: it is handed back at once.
+func (a *App) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := a.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (a *App) drain(ctx context.Context) error {
+	a.closing.Store(true)
+	exchanges, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeBound)
+	defer cancel()
+	a.serveOnly(exchanges, backend.Function)
+	err := a.process.DrainJobs(ctx)
+	a.serveOnly(exchanges, 0)
+	a.scaler.Pause()
+	err = a.process.Drain(ctx, err)
+	if failed := a.cfg.Provisioner.Close(closing(ctx, a.cfg.Timing.Drain)); failed != nil {
+		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
+	}
+	if failed := a.store.Leave(exchanges, a.session.ID); failed != nil {
+		a.cfg.Logger.Warn("mn: session not ended, it will expire", "error", failed)
+	}
+	close(a.closed)
+	a.end(ErrAppClosed)
+	a.calls.failAll("the app was shut down")
+	a.loops.Wait()
+	a.errands.finish()
+	if err != nil {
+		return fmt.Errorf("mn: shutdown of app %q: work was handed back unfinished: %w", a.cfg.Name, err)
+	}
+	return nil
+}
+
+// closing is a context for what must be tried even though ctx is done.
+func closing(ctx context.Context, d time.Duration) context.Context {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	time.AfterFunc(d, cancel)
+	return bounded
+}
