@@ -57,7 +57,9 @@ func (c *calls) failAll(note string) {
 }
 
 func (a *App) newCallID() string {
-	return a.session.ID + "." + strconv.FormatUint(a.calls.last.Add(1), 36)
+	buf := make([]byte, 0, 64) // on the stack
+	buf = append(append(buf, a.session.ID...), '.')
+	return string(strconv.AppendUint(buf, a.calls.last.Add(1), 36))
 }
 
 // call is one unfinished Call or Go.

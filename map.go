@@ -158,10 +158,9 @@ func (m *mapper[In, Out]) put(in In) {
 	m.batch = append(m.batch, sub)
 	m.numbers = append(m.numbers, number)
 	switch {
-	// With few under way workers may be idle: do not let them wait.
-	case len(m.batch) >= mapBatch || m.open <= m.f.def.settings.maxWorkers:
+	case len(m.batch) >= mapBatch:
 		m.send()
-	case len(m.batch) > 1:
+	case len(m.batch) > 1: // the timer is running
 	case m.timer == nil:
 		m.timer = time.AfterFunc(mapDelay, m.flush)
 	default:

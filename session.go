@@ -105,6 +105,7 @@ func transient(ctx context.Context, err error) bool {
 	}
 	for _, answer := range []error{
 		backend.ErrNotFound, backend.ErrTaskExists, backend.ErrWrongKind, backend.ErrLeaseLost, backend.ErrBackpressure,
+		backend.ErrQuit,
 	} {
 		if errors.Is(err, answer) {
 			return false
@@ -180,24 +181,6 @@ func (e *errands) finish() {
 	e.closed = true
 	e.mu.Unlock()
 	e.wait.Wait()
-}
-
-// whileOpen returns a context that ends with ctx or with the app.
-func (a *App) whileOpen(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(a.lifetime, func() { cancel(ErrAppClosed) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-// endError is err, or why ctx ended if it did.
-func endError(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return ctxError(ctx)
 }
 
 // Shutdown ends the app's part in its namespace. No more starts and calls are

@@ -2,6 +2,7 @@ package mn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -101,15 +102,19 @@ func (j *Job[In, Out]) await(ctx context.Context, app *App, id JobID, until back
 		a.BeginWait(false)
 		defer a.EndWait()
 	}
-	ctx, stop := app.whileOpen(ctx)
-	defer stop()
+	until.Quit = app.closed
 	t, err := exchange(ctx, app, func(ctx context.Context) (*backend.Task, error) {
 		return app.store.Await(ctx, string(id), until)
 	})
-	if err != nil {
-		return nil, outward(endError(ctx, err), "job "+string(id))
+	switch {
+	case err == nil:
+		return t, nil
+	case ctx.Err() != nil:
+		err = ctxError(ctx)
+	case errors.Is(err, backend.ErrQuit):
+		err = ErrAppClosed
 	}
-	return t, nil
+	return nil, outward(err, "job "+string(id))
 }
 
 // Wait waits for a job's end and returns its last yield, or Out's zero value if it

@@ -53,7 +53,7 @@ type Client interface {
 	// Get reads tasks; the result holds nil for one that does not exist.
 	Get(ctx context.Context, ids []string) ([]*Task, error)
 	// Await blocks until the task has changed beyond what the caller knows, then
-	// reads it. ErrNotFound if the task does not exist or ceases to.
+	// reads it. ErrNotFound if the task does not exist or ceases to, ErrQuit.
 	Await(ctx context.Context, id string, until Until) (*Task, error)
 	// Yields reads the kept yields of a job numbered above after, oldest first, at
 	// most limit. ErrNotFound.

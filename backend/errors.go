@@ -14,6 +14,7 @@ var (
 	ErrSlotLost     = errors.New("worker slot lost")
 	ErrSessionLost  = errors.New("session lost: no heartbeat came in time")
 	ErrRetired      = errors.New("worker retired: idle for its cooldown")
+	ErrQuit         = errors.New("the wait was given up")
 	ErrBackpressure = errors.New("too many tasks are waiting")
 )
 

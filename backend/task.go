@@ -105,6 +105,8 @@ type Result struct {
 type Until struct {
 	After uint64 // the version that the caller has seen; 0 returns at once
 	Ended bool   // only the end counts
+	// Quit ends the wait with ErrQuit when it is closed; nil never is.
+	Quit <-chan struct{}
 }
 
 // ListRequest selects a page of jobs. Empty fields select everything.

@@ -50,7 +50,7 @@ func (s *store) claim(req backend.ClaimRequest) (*backend.Assignment, *waiter, e
 	}
 	for _, t := range sl.tasks {
 		if t.claimOp == req.Op {
-			return t.assignment(), nil, nil
+			return t.claimed, nil, nil
 		}
 	}
 	p := sl.pool
@@ -148,12 +148,9 @@ func (s *store) lease(t *task, sl *slot, op uint64) *backend.Assignment {
 		close(t.changed)
 		t.changed = nil
 	}
-	return t.assignment()
-}
-
-func (t *task) assignment() *backend.Assignment {
-	return &backend.Assignment{
+	t.claimed = &backend.Assignment{
 		Lease: t.lease, Kind: t.Kind, Pool: t.Pool, Input: t.Input, Parent: t.Parent, Depth: t.Depth,
 		Attempt: t.Attempt, Result: t.Result, Yields: t.Yields, Created: t.Created,
 	}
+	return t.claimed
 }

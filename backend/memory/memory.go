@@ -53,6 +53,7 @@ type store struct {
 	leased   list // tasks under a lease
 	epoch    uint64
 	recent   recentEnds
+	free     []*task  // used records of calls
 	quota    hardware // zero: unlimited
 	used     hardware // by all slots
 }

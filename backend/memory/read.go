@@ -31,6 +31,8 @@ func (s *store) Await(ctx context.Context, id string, until backend.Until) (*bac
 		}
 		select {
 		case <-change:
+		case <-until.Quit:
+			return nil, backend.ErrQuit
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -58,12 +58,16 @@ func (s *store) settle(e *backend.Settlement, fx *effects) backend.Settled {
 	s.storeYields(t, e.Yields)
 	s.unlease(t)
 	s.conclude(t, e, fx)
-	s.recent.add(e.Lease, t.Status)
+	status := t.Status
+	s.recent.add(e.Lease, status)
+	if t.Kind == backend.Function && status.Terminal() {
+		s.recycle(t)
+	}
 	if e.Leave {
 		s.freeSlot(sl)
 		s.hintFreed(sl.pool, fx)
 	}
-	return backend.Settled{Status: t.Status}
+	return backend.Settled{Status: status}
 }
 
 // conclude moves an unleased task by its attempt's outcome.
@@ -178,7 +182,7 @@ func (s *store) Lock(ctx context.Context, l backend.Lease, keys []string) error 
 	if t == nil {
 		return backend.ErrLeaseLost
 	}
-	if err := s.free(keys, t); err != nil {
+	if err := s.lockable(keys, t); err != nil {
 		return err
 	}
 	s.hold(t, keys)

@@ -36,7 +36,7 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 	if p.spec.Kind != sub.Kind {
 		return backend.Submitted{Err: backend.ErrWrongKind}
 	}
-	if known := s.find(sub.ID); known != nil {
+	if known := s.known(sub); known != nil {
 		if known.pool != p {
 			return backend.Submitted{Err: backend.ErrTaskExists}
 		}
@@ -45,13 +45,15 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 	if p.spec.MaxPending > 0 && p.pending() >= p.spec.MaxPending {
 		return backend.Submitted{Err: backend.ErrBackpressure}
 	}
-	if err := s.free(sub.Locks, nil); err != nil {
+	if err := s.lockable(sub.Locks, nil); err != nil {
 		return backend.Submitted{Err: err}
 	}
-	t := &task{pool: p, Task: backend.Task{
+	t := s.newTask(sub.Kind)
+	t.pool = p
+	t.Task = backend.Task{
 		ID: sub.ID, Kind: sub.Kind, Pool: sub.Pool, Status: backend.StatusPending, Version: 1,
 		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Created: now,
-	}}
+	}
 	if t.Kind == backend.Job {
 		s.jobs[t.ID] = t
 		s.indexed(t).insert(t.ID)
@@ -62,6 +64,15 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 		ses.calls.push(t)
 	}
 	return s.place(ses, t, fx)
+}
+
+// known returns the task that has the submission's ID. Jobs and calls are not looked
+// up among each other: their clients make IDs of different forms.
+func (s *store) known(sub *backend.Submission) *task {
+	if sub.Kind == backend.Job {
+		return s.jobs[sub.ID]
+	}
+	return s.calls[sub.ID]
 }
 
 // place finds a worker for a new task: an idle one, or one that the submitting
@@ -82,8 +93,8 @@ func (s *store) place(ses *session, t *task, fx *effects) backend.Submitted {
 	return backend.Submitted{}
 }
 
-// free reports the first key that another task holds.
-func (s *store) free(keys []string, self *task) error {
+// lockable reports the first key that another task holds.
+func (s *store) lockable(keys []string, self *task) error {
 	for _, key := range keys {
 		if h := s.holders[key]; h != nil && h != self {
 			return &backend.LockError{Key: key, Holder: h.ID}

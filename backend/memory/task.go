@@ -19,12 +19,36 @@ type task struct {
 	slot    *slot
 	lease   backend.Lease
 	claimOp uint64
+	claimed *backend.Assignment
 	until   time.Time // the lease's end, unless a heartbeat comes
 	killAt  time.Time // when timeout and grace are over; the zero time is never
 
 	log     []backend.Yield // kept yields
 	changed chan struct{}   // closed at the next change; made by whoever waits
 	ended   chan struct{}   // closed at the end or at removal; likewise
+}
+
+// maxFree bounds the store's free list of calls' records.
+const maxFree = 1024
+
+// newTask returns an empty task: for a call, which comes and goes in microseconds, a
+// used one.
+func (s *store) newTask(k backend.Kind) *task {
+	last := len(s.free) - 1
+	if k != backend.Function || last < 0 {
+		return new(task)
+	}
+	t := s.free[last]
+	s.free = s.free[:last]
+	return t
+}
+
+// recycle takes back a call that nothing refers to any more.
+func (s *store) recycle(t *task) {
+	if len(s.free) < maxFree {
+		*t = task{}
+		s.free = append(s.free, t)
+	}
 }
 
 func (s *store) find(id string) *task {
@@ -144,7 +168,7 @@ func (s *store) unlease(t *task) {
 	s.leased.remove(t)
 	t.slot.tasks = slices.DeleteFunc(t.slot.tasks, func(x *task) bool { return x == t })
 	t.pool.running--
-	t.slot, t.lease = nil, backend.Lease{}
+	t.slot, t.lease, t.claimed = nil, backend.Lease{}, nil
 }
 
 // snapshot is what a reader gets.

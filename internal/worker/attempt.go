@@ -13,58 +13,28 @@ type Attempt struct {
 	*backend.Assignment
 	worker *worker
 	ctx    attemptContext
-	cancel context.CancelCauseFunc
 	// Deadline is when the timeout comes.
 	Deadline time.Time
 
 	mu      sync.Mutex
-	cause   error // why it is to stop; nil while it may go on
-	fault   error // what made it fail whatever the handler returns
-	over    bool  // its handler returned, or it was abandoned
-	timer   *time.Timer
+	cause   error       // why it is to stop; nil while it may go on
+	fault   error       // what made it fail whatever the handler returns
+	over    bool        // its handler returned, or it was abandoned
+	grace   *time.Timer // abandons it
 	cleanup context.Context
 	release context.CancelCauseFunc // ends cleanup
-	yields  yields
+	yields  *yields                 // of a job
 	lending lending
-}
-
-// attemptContext carries the attempt to the code that the handler calls. It embeds
-// the cancellable context, so that contexts derived from it cost no goroutine.
-type attemptContext struct {
-	context.Context
-	a *Attempt
-}
-
-type attemptKey struct{}
-
-// Value implements [context.Context].
-func (c *attemptContext) Value(key any) any {
-	if key == (attemptKey{}) {
-		return c.a
-	}
-	return c.Context.Value(key)
-}
-
-// Deadline implements [context.Context]. The context ends then with
-// Causes.Timeout as its cause.
-func (c *attemptContext) Deadline() (time.Time, bool) {
-	return c.a.Deadline, !c.a.Deadline.IsZero()
-}
-
-// FromContext returns the attempt whose handler was given ctx or one made from it.
-func FromContext(ctx context.Context) *Attempt {
-	a, _ := ctx.Value(attemptKey{}).(*Attempt)
-	return a
 }
 
 func (w *worker) newAttempt(as *backend.Assignment) *Attempt {
 	a := &Attempt{Assignment: as, worker: w}
-	a.yields.number = as.Yields
+	if as.Kind == backend.Job {
+		a.yields = &yields{number: as.Yields}
+	}
 	a.ctx.a = a
-	a.ctx.Context, a.cancel = context.WithCancelCause(context.Background())
 	if d := w.pool.Spec.Timeout; d > 0 {
 		a.Deadline = time.Now().Add(d)
-		a.timer = time.AfterFunc(d, a.timeOut)
 	}
 	return a
 }
@@ -100,8 +70,6 @@ func (a *Attempt) Fail(err error) {
 	a.stop(err)
 }
 
-func (a *Attempt) timeOut() { a.stop(a.worker.proc.Causes.Timeout) }
-
 // stop tells the handler to return, and abandons the attempt if it does not within
 // the grace. The first cause stands, except that a lost lease outdoes all others.
 func (a *Attempt) stop(cause error) {
@@ -118,13 +86,10 @@ func (a *Attempt) stop(cause error) {
 		if cause == causes.Draining {
 			grace = min(grace, a.worker.proc.DrainGrace)
 		}
-		if a.timer != nil {
-			a.timer.Stop()
-		}
-		a.timer = time.AfterFunc(grace, a.abandon)
+		a.grace = time.AfterFunc(grace, a.abandon)
 	}
 	a.mu.Unlock()
-	a.cancel(cause)
+	a.ctx.end(cause)
 }
 
 // end closes the attempt to everything that comes later, and returns why it was to
@@ -140,12 +105,12 @@ func (a *Attempt) end() (cause error, ok bool) {
 	if a.fault != nil {
 		cause = nil
 	}
-	if a.timer != nil {
-		a.timer.Stop()
+	if a.grace != nil {
+		a.grace.Stop()
 	}
 	release := a.release
 	a.mu.Unlock()
-	a.cancel(context.Canceled)
+	a.ctx.end(context.Canceled)
 	if release != nil {
 		release(context.Canceled)
 	}
@@ -155,8 +120,8 @@ func (a *Attempt) end() (cause error, ok bool) {
 
 // kill abandons the attempt without a word to anybody but its handler.
 func (a *Attempt) kill() {
-	a.cancel(a.worker.proc.Causes.Lost)
+	a.ctx.end(a.worker.proc.Causes.Lost)
 	if _, ok := a.end(); ok {
-		a.worker.proc.unregister(a)
+		a.worker.unregister(a)
 	}
 }

@@ -30,7 +30,7 @@ func (p *Process) Drain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, a := range p.running(nil) {
+	for _, a := range p.running() {
 		a.stop(p.Causes.Draining)
 	}
 	// The attempts' own grace ends first; this is for those stopped earlier with a
@@ -38,7 +38,7 @@ func (p *Process) Drain(ctx context.Context, err error) error {
 	bounded, cancel := context.WithTimeout(context.Background(), p.DrainGrace+time.Second)
 	defer cancel()
 	if p.await(bounded, &p.allEnded, func() bool { return len(p.workers) == 0 }) != nil {
-		for _, a := range p.running(nil) {
+		for _, a := range p.running() {
 			a.abandon()
 		}
 	}

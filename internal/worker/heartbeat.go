@@ -25,7 +25,7 @@ func (p *Process) KeepAlive(ctx context.Context) {
 }
 
 func (p *Process) beat(ctx context.Context) {
-	attempts := p.running(nil)
+	attempts := p.running()
 	leases := make([]backend.Lease, len(attempts))
 	for i, a := range attempts {
 		leases[i] = a.Lease
@@ -65,7 +65,7 @@ func (p *Process) fence(ctx context.Context, err error) {
 	if time.Since(p.lastBeat) < p.Session.Lease*4/5 {
 		return
 	}
-	for _, a := range p.running(nil) {
+	for _, a := range p.running() {
 		a.stop(p.Causes.Lost)
 	}
 }

@@ -23,7 +23,7 @@ var ErrGoexit = errors.New("the handler ended its goroutine with runtime.Goexit 
 // whether the worker may go on.
 func (w *worker) execute(as *backend.Assignment, leave bool) bool {
 	a := w.newAttempt(as)
-	w.proc.register(a)
+	w.register(a)
 	returned := false
 	defer func() {
 		if !returned { // Goexit is ending this goroutine

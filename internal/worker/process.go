@@ -51,11 +51,10 @@ type Process struct {
 	stopServe context.CancelFunc // no more claims for functions
 
 	mu        sync.Mutex
-	attempts  map[string]*Attempt // running, by task
-	workers   map[string]*worker  // by slot
-	draining  bool                // no more claims for jobs
-	jobsEnded chan struct{}       // made by a drain; closed when no job's worker is left
-	allEnded  chan struct{}       // likewise, for all workers
+	workers   map[string]*worker // by slot
+	draining  bool               // no more claims for jobs
+	jobsEnded chan struct{}      // made by a drain; closed when no job's worker is left
+	allEnded  chan struct{}      // likewise, for all workers
 }
 
 // NewProcess returns a process without workers. Its session must be joined by the caller.
@@ -63,7 +62,6 @@ func NewProcess(c Config) *Process {
 	p := &Process{
 		Config:   c,
 		lastBeat: time.Now(),
-		attempts: make(map[string]*Attempt),
 		workers:  make(map[string]*worker),
 	}
 	p.serving, p.stopServe = context.WithCancel(context.Background())
@@ -113,29 +111,13 @@ func (p *Process) hasWorkers(k backend.Kind) bool {
 	return false
 }
 
-func (p *Process) register(a *Attempt) {
-	p.mu.Lock()
-	p.attempts[a.Lease.Task] = a
-	p.mu.Unlock()
-}
-
-func (p *Process) unregister(a *Attempt) {
-	p.mu.Lock()
-	if p.attempts[a.Lease.Task] == a {
-		delete(p.attempts, a.Lease.Task)
-	}
-	p.mu.Unlock()
-}
-
-// running returns the attempts that chosen accepts; nil accepts all.
-func (p *Process) running(chosen func(*Attempt) bool) []*Attempt {
+// running returns all attempts under way.
+func (p *Process) running() []*Attempt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	as := make([]*Attempt, 0, len(p.attempts))
-	for _, a := range p.attempts {
-		if chosen == nil || chosen(a) {
-			as = append(as, a)
-		}
+	var as []*Attempt
+	for _, w := range p.workers {
+		as = w.appendAttempts(as)
 	}
 	return as
 }
@@ -143,10 +125,15 @@ func (p *Process) running(chosen func(*Attempt) bool) []*Attempt {
 // Cancel is the hint that a lease's task is to be cancelled. It does not block.
 func (p *Process) Cancel(l backend.Lease) {
 	p.mu.Lock()
-	a := p.attempts[l.Task]
+	w := p.workers[l.Slot]
 	p.mu.Unlock()
-	if a != nil && a.Lease == l {
-		a.stop(p.Causes.Cancelled)
+	if w == nil {
+		return
+	}
+	for _, a := range w.appendAttempts(nil) {
+		if a.Lease == l {
+			a.stop(p.Causes.Cancelled)
+		}
 	}
 }
 
@@ -160,7 +147,7 @@ func (p *Process) Kill(slot string) {
 		return
 	}
 	w.kill()
-	for _, a := range p.running(func(a *Attempt) bool { return a.worker == w }) {
+	for _, a := range w.appendAttempts(nil) {
 		a.kill()
 	}
 	p.leave(w)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -16,12 +17,23 @@ type worker struct {
 	proc *Process
 	pool *Pool
 	slot backend.Slot
-	ctx  context.Context // ends when it was killed, or with the serving process
-	kill context.CancelFunc
+	ctx  context.Context // of its claims; ends when it is killed, or with the serving process
+	stop context.CancelFunc
 	lent sync.WaitGroup // executions on behalf of its waiting handlers
 
-	mu sync.Mutex
-	op uint64
+	killed atomic.Bool
+
+	mu       sync.Mutex
+	op       uint64
+	attempts []*Attempt  // under way: one, or more while its handlers wait
+	timer    *time.Timer // of the timeouts
+	armed    bool        // timer is running
+}
+
+// kill makes the worker claim nothing more.
+func (w *worker) kill() {
+	w.killed.Store(true)
+	w.stop()
 }
 
 // nextOp numbers a claim. Numbers of an earlier worker cannot come back, because
@@ -42,9 +54,11 @@ func (p *Process) Serve(slot backend.Slot) error {
 		p.exit(slot, fmt.Sprintf("this app has no handler for %q", slot.Pool))
 		return fmt.Errorf("no handler for %q: register the definition with a handler in mn.Config.Definitions", slot.Pool)
 	}
-	w := &worker{proc: p, pool: pool, slot: slot}
-	w.ctx, w.kill = context.WithCancel(p.serving)
-	defer w.kill()
+	w := &worker{proc: p, pool: pool, slot: slot, ctx: p.serving, stop: func() {}}
+	if pool.Spec.Kind == backend.Function { // a job's worker claims once and does not wait
+		w.ctx, w.stop = context.WithCancel(p.serving)
+	}
+	defer w.end()
 	if !p.enter(w) {
 		p.exit(slot, "its process is shutting down")
 		return nil
@@ -64,6 +78,76 @@ func (p *Process) Serve(slot backend.Slot) error {
 	}
 	returned = true
 	return nil
+}
+
+// end releases what the worker has.
+func (w *worker) end() {
+	w.stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// register adds an attempt to those under way.
+func (w *worker) register(a *Attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attempts = append(w.attempts, a)
+	if w.armed || a.Deadline.IsZero() {
+		return
+	}
+	w.armed = true
+	if d := w.pool.Spec.Timeout; w.timer == nil {
+		w.timer = time.AfterFunc(d, w.timeOut)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+func (w *worker) unregister(a *Attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, x := range w.attempts {
+		if x == a {
+			last := len(w.attempts) - 1
+			w.attempts[i], w.attempts[last] = w.attempts[last], nil
+			w.attempts = w.attempts[:last]
+			return
+		}
+	}
+}
+
+func (w *worker) appendAttempts(to []*Attempt) []*Attempt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append(to, w.attempts...)
+}
+
+// timeOut stops the attempts whose time is over. The timer is set for the first of a
+// row of attempts and finds out when it fires what the present ones have left, so that
+// an attempt costs no timer.
+func (w *worker) timeOut() {
+	var over []*Attempt
+	var left time.Duration
+	now := time.Now()
+	w.mu.Lock()
+	for _, a := range w.attempts {
+		if d := a.Deadline.Sub(now); d <= 0 {
+			over = append(over, a)
+		} else if left == 0 || d < left {
+			left = d
+		}
+	}
+	w.armed = left > 0
+	if w.armed {
+		w.timer.Reset(left)
+	}
+	w.mu.Unlock()
+	for _, a := range over {
+		a.stop(w.proc.Causes.Timeout)
+	}
 }
 
 // serveOne claims and executes one task and reports whether the worker goes on.

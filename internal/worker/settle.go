@@ -15,7 +15,7 @@ func (w *worker) conclude(a *Attempt, result []byte, err error, leave bool) bool
 		return false // abandoned before: the end is written and the slot gone
 	}
 	w.settle(a, a.settlement(cause, result, err), leave)
-	return w.ctx.Err() == nil || w.proc.serving.Err() != nil
+	return !w.killed.Load()
 }
 
 // settlement decides what an attempt's end is. What the handler returned counts
@@ -50,7 +50,7 @@ func (a *Attempt) settlement(cause error, result []byte, err error) backend.Sett
 
 // settle sends the settlement until it is answered or the lease must be over.
 func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
-	defer w.proc.unregister(a)
+	defer w.unregister(a)
 	if s.Outcome == 0 {
 		if leave {
 			w.proc.exit(w.slot, "its lease was lost")
@@ -102,7 +102,6 @@ func (a *Attempt) abandon() {
 	}
 	p.Logger.Error("mn: handler did not return within its grace; its attempt is ended and its goroutine left running",
 		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
-	w.kill() // no more lending
 	job := w.pool.Spec.Kind == backend.Job
 	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)
 	if !job {

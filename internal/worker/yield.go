@@ -29,7 +29,7 @@ func (a *Attempt) Yield(data []byte) bool {
 		return false
 	}
 	keep := a.worker.pool.Spec.KeepYields
-	y := &a.yields
+	y := a.yields
 	y.mu.Lock()
 	y.number++
 	v := backend.Yield{Number: y.number, Data: data}
@@ -104,6 +104,9 @@ func (a *Attempt) write(ctx context.Context) error {
 // unwritten returns what the backend may not have yet, for the settlement to carry.
 // What is written twice is known by its number.
 func (y *yields) unwritten() []backend.Yield {
+	if y == nil {
+		return nil
+	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if len(y.flying)+len(y.waiting) == 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/multinode/mn/provisioner"
 )
@@ -21,7 +22,14 @@ type Provisioner struct {
 	used    provisioner.Resources
 	workers map[string]bool // launched and not ended
 	running sync.WaitGroup
+
+	next    chan provisioner.Worker // to resting goroutines
+	resting atomic.Int32
+	done    chan struct{} // closed by Close
 }
+
+// maxResting is how many goroutines wait to be used again.
+const maxResting = 64
 
 // Option changes how a Provisioner works.
 type Option func(*Provisioner)
@@ -35,7 +43,9 @@ func Limit(cpu float64, memory int64) Option {
 
 // New returns a provisioner for one app.
 func New(opts ...Option) *Provisioner {
-	p := &Provisioner{workers: make(map[string]bool)}
+	p := &Provisioner{
+		workers: make(map[string]bool), next: make(chan provisioner.Worker), done: make(chan struct{}),
+	}
 	for _, o := range opts {
 		o(p)
 	}
@@ -63,23 +73,48 @@ func (p *Provisioner) Launch(w provisioner.Worker) {
 		return
 	}
 	p.workers[w.ID] = true
-	p.running.Add(1)
 	note := p.refusal(w.Resources)
 	p.used.CPU += w.CPU
 	p.used.Memory += w.Memory
 	if note != "" {
-		go func() {
+		p.running.Go(func() {
 			defer p.ended(w)
 			p.host.Exited(w, provisioner.Exit{Note: note, Refused: true})
-		}()
+		})
 		return
 	}
-	go func() {
-		defer p.ended(w) // also when a handler ends the goroutine with Goexit
-		if err := p.host.Serve(w); err != nil {
-			p.host.Exited(w, provisioner.Exit{Note: err.Error(), Refused: true})
+	select {
+	case p.next <- w: // to a goroutine that is there already, whose stack has grown
+	default:
+		p.running.Add(1)
+		go p.serve(w)
+	}
+}
+
+// serve executes one worker after another on its goroutine. New goroutines begin with
+// a small stack, and growing that costs a short job more than all else.
+func (p *Provisioner) serve(w provisioner.Worker) {
+	defer p.running.Done()
+	for {
+		p.serveOne(w)
+		if p.resting.Add(1) > maxResting {
+			p.resting.Add(-1)
+			return
 		}
-	}()
+		select {
+		case w = <-p.next:
+			p.resting.Add(-1)
+		case <-p.done:
+			return
+		}
+	}
+}
+
+func (p *Provisioner) serveOne(w provisioner.Worker) {
+	defer p.ended(w) // also when a handler ends the goroutine with Goexit
+	if err := p.host.Serve(w); err != nil {
+		p.host.Exited(w, provisioner.Exit{Note: err.Error(), Refused: true})
+	}
 }
 
 func (p *Provisioner) ended(w provisioner.Worker) {
@@ -91,7 +126,6 @@ func (p *Provisioner) ended(w provisioner.Worker) {
 		p.used = provisioner.Resources{} // floats need not sum up to zero
 	}
 	p.mu.Unlock()
-	p.running.Done()
 }
 
 // refusal words why there is no room for r; "" if there is.
@@ -126,7 +160,10 @@ func (p *Provisioner) Kill(id string) {
 // return are waited for until ctx is done.
 func (p *Provisioner) Close(ctx context.Context) error {
 	p.mu.Lock()
-	p.closed = true
+	if !p.closed {
+		p.closed = true
+		close(p.done)
+	}
 	p.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
