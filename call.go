@@ -15,6 +15,9 @@ import (
 // calls are this process's unfinished calls: where each result goes.
 type calls struct {
 	last atomic.Uint64 // number of the newest
+	// used holds records of calls for reuse. It is the app's own, because their
+	// channels must not get from one synctest bubble into another.
+	used sync.Pool
 
 	mu      sync.Mutex
 	waiting map[string]receiver
@@ -71,18 +74,20 @@ type call struct {
 	waitApart bool                // the handler itself does not wait: its worker is not lent
 }
 
-var callPool = sync.Pool{New: func() any { return &call{ch: make(chan backend.Result, 1)} }}
-
 func newCall(app *App, a *worker.Attempt) *call {
-	c := callPool.Get().(*call)
+	c, _ := app.calls.used.Get().(*call)
+	if c == nil {
+		c = &call{ch: make(chan backend.Result, 1)}
+	}
 	c.app, c.attempt, c.waitApart = app, a, false
 	return c
 }
 
 // free ends c. Nothing may be on its way to it.
 func (c *call) free() {
+	used := &c.app.calls.used
 	c.app, c.attempt, c.id = nil, nil, ""
-	callPool.Put(c)
+	used.Put(c)
 }
 
 func (c *call) receive(_ int, r backend.Result) { c.ch <- r }

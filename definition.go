@@ -2,9 +2,11 @@ package mn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime/debug"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -86,6 +88,28 @@ func (d *definition) bind(ctx context.Context, bound *App) (*App, error) {
 type failure struct {
 	Message string `json:"message"`
 	Stack   string `json:"stack,omitempty"`
+	// Permanent says that the handler marked the error so.
+	Permanent bool `json:"permanent,omitempty"`
+}
+
+// examine reads a handler's error. Its methods may panic, for example because it is a
+// nil pointer: that fails the task like any panic.
+func examine(err error) (code string, f failure, permanent bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			code, f.Stack = backend.CodePanic, string(debug.Stack())
+			f.Message = fmt.Sprintf("panic in a method of the handler's error, a %T: %v", err, r)
+		}
+	}()
+	f.Message = err.Error()
+	var marked *permanentError
+	permanent = errors.As(err, &marked)
+	f.Permanent = permanent
+	var panicked *worker.PanicError
+	if errors.As(err, &panicked) {
+		return backend.CodePanic, failure{Message: f.Message, Stack: string(panicked.Stack), Permanent: permanent}, permanent
+	}
+	return backend.CodeError, f, permanent
 }
 
 // runError is a failure as its reader sees it.
@@ -104,7 +128,7 @@ func (d *definition) runError(app *App, id string, attempt int, f *backend.Failu
 			e.Message += fmt.Sprintf(" (its text cannot be read: %v)", err)
 			return e
 		}
-		e.Message, e.Stack = detail.Message, detail.Stack
+		e.Message, e.Stack, e.Permanent = detail.Message, detail.Stack, detail.Permanent
 	}
 	return e
 }

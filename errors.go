@@ -67,13 +67,15 @@ func (e *LockError) Is(target error) bool { return target == ErrLockAlreadyInUse
 // RunError is the failure of a job's run or of a function's call, as seen from afar:
 // the handler's error itself stays where it happened, its text and stack travel.
 type RunError struct {
-	Kind    string // "job" or "function"
-	Name    string // of the definition
-	ID      string // of the run or call
-	Attempt int    // the attempt that failed
-	Message string // the handler's error or panic
-	Stack   string // of a panic, else ""
-	code    string
+	Kind    string `json:"kind"`            // "job" or "function"
+	Name    string `json:"name"`            // of the definition
+	ID      string `json:"id"`              // of the run or call
+	Attempt int    `json:"attempt"`         // the attempt that failed
+	Message string `json:"message"`         // the handler's error or panic
+	Stack   string `json:"stack,omitempty"` // of a panic, else ""
+	// Permanent: the handler said with [Permanent] that no other attempt could mend it.
+	Permanent bool `json:"permanent,omitempty"`
+	code      string
 }
 
 func (e *RunError) Error() string {

@@ -35,18 +35,18 @@ func NewFunction[In, Out any](name string, handler FunctionFunc[In, Out], opts .
 		name: name, kind: backend.Function, settings: newFunctionSettings(opts),
 	}}
 	f := &Function[In, Out]{def: d}
-	if handler != nil {
-		f.Handle(handler)
-	}
-	return f
+	return f.Handle(handler)
 }
 
 // Handle sets the handler and returns the function. It is for handlers that name
 // their own definition, such as recursive ones, which Go would refuse as an
 // initialization cycle in NewFunction. Call it before [New].
 func (f *Function[In, Out]) Handle(handler FunctionFunc[In, Out]) *Function[In, Out] {
-	f.def.handler, f.def.invoke = handler, func(app *App, a *worker.Attempt) ([]byte, error) {
-		return invokeFunction(app, &f.def.definition, handler, a)
+	f.def.handler, f.def.invoke = handler, nil
+	if handler != nil {
+		f.def.invoke = func(app *App, a *worker.Attempt) ([]byte, error) {
+			return invokeFunction(app, &f.def.definition, handler, a)
+		}
 	}
 	return f
 }
@@ -67,7 +67,12 @@ func invokeFunction[In, Out any](app *App, d *definition, handler FunctionFunc[I
 // Name implements [Definition].
 func (f *Function[In, Out]) Name() string { return f.def.name }
 
-func (f *Function[In, Out]) core() *definition { return &f.def.definition }
+func (f *Function[In, Out]) core() *definition {
+	if f == nil {
+		return nil
+	}
+	return &f.def.definition
+}
 
 // On returns the function bound to an app. Inside handlers that is not needed,
 // because their contexts carry the app.

@@ -35,6 +35,11 @@ const (
 // Terminal reports whether the job has ended.
 func (s Status) Terminal() bool { return backend.Status(s).Terminal() }
 
+// Statuses returns all statuses, in the order of a job's life.
+func Statuses() []Status {
+	return []Status{Pending, Running, Cancelling, Succeeded, Failed, Cancelled}
+}
+
 // JobInfo is a job as seen at one moment.
 type JobInfo[Out any] struct {
 	ID       JobID     `json:"id"`
@@ -51,6 +56,18 @@ type JobInfo[Out any] struct {
 	Ended    time.Time `json:"ended,omitzero"`
 }
 
+// Err is how the job ended: nil unless it has ended FAILED, then its [RunError], or
+// CANCELLED, then an error that is ErrJobCancelled.
+func (i *JobInfo[Out]) Err() error {
+	switch i.Status {
+	case Failed:
+		return i.Error
+	case Cancelled:
+		return fmt.Errorf("mn: job %s: %w", i.ID, ErrJobCancelled)
+	}
+	return nil
+}
+
 // info turns a stored task into what readers see. id is for the error if t is nil.
 func (j *Job[In, Out]) info(app *App, id JobID, t *backend.Task) (JobInfo[Out], error) {
 	if t == nil || t.Pool != j.def.name || t.Kind != backend.Job {
@@ -61,7 +78,11 @@ func (j *Job[In, Out]) info(app *App, id JobID, t *backend.Task) (JobInfo[Out], 
 		Locks: t.Locks, Removing: t.Removing, Created: t.Created, Started: t.Started, Ended: t.Ended,
 	}
 	if t.Failure != nil {
-		i.Error = j.def.runError(app, t.ID, t.Attempt, t.Failure)
+		failed := t.Attempt
+		if t.Status == backend.StatusRunning || t.Status == backend.StatusCancelling {
+			failed-- // it tells of the attempt before the one that runs
+		}
+		i.Error = j.def.runError(app, t.ID, failed, t.Failure)
 	}
 	if t.Yields > 0 {
 		if err := app.decode(j.def.place(app, t.ID, fieldOut), t.Result, &i.Result); err != nil {

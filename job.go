@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -39,18 +40,18 @@ type jobDefinition[In, Out any] struct {
 func NewJob[In, Out any](name string, handler JobFunc[In, Out], opts ...JobOption) *Job[In, Out] {
 	d := &jobDefinition[In, Out]{definition: definition{name: name, kind: backend.Job, settings: newJobSettings(opts)}}
 	j := &Job[In, Out]{def: d}
-	if handler != nil {
-		j.Handle(handler)
-	}
-	return j
+	return j.Handle(handler)
 }
 
 // Handle sets the handler and returns the job. It is for handlers that name their
 // own definition, which Go would refuse as an initialization cycle in NewJob. Call
 // it before [New].
 func (j *Job[In, Out]) Handle(handler JobFunc[In, Out]) *Job[In, Out] {
-	j.def.handler, j.def.invoke = handler, func(app *App, a *worker.Attempt) ([]byte, error) {
-		return nil, invokeJob(app, &j.def.definition, handler, a)
+	j.def.handler, j.def.invoke = handler, nil
+	if handler != nil {
+		j.def.invoke = func(app *App, a *worker.Attempt) ([]byte, error) {
+			return nil, invokeJob(app, &j.def.definition, handler, a)
+		}
 	}
 	return j
 }
@@ -75,7 +76,12 @@ func invokeJob[In, Out any](app *App, d *definition, handler JobFunc[In, Out], a
 // Name implements [Definition].
 func (j *Job[In, Out]) Name() string { return j.def.name }
 
-func (j *Job[In, Out]) core() *definition { return &j.def.definition }
+func (j *Job[In, Out]) core() *definition {
+	if j == nil {
+		return nil
+	}
+	return &j.def.definition
+}
 
 // On returns the job bound to an app. Inside handlers that is not needed, because
 // their contexts carry the app.
@@ -93,17 +99,23 @@ func (j *Job[In, Out]) Local(ctx context.Context, in In) iter.Seq2[Out, error] {
 		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(context.Canceled)
+		var mu sync.Mutex // the handler may yield from any goroutine, even after its end
 		going := true
 		err := j.def.handler(ctx, in, func(v Out) bool {
+			mu.Lock()
+			defer mu.Unlock()
 			if going && !yield(v, nil) {
 				going = false
 				cancel(ErrJobCancelled)
 			}
 			return going
 		})
+		mu.Lock()
+		defer mu.Unlock()
 		if going && err != nil {
 			yield(none, err)
 		}
+		going = false
 	}
 }
 
@@ -112,6 +124,7 @@ type StartOption interface{ setStart(*startOptions) }
 
 type startOptions struct {
 	id    JobID
+	given bool // id was, even if it is empty
 	locks []string
 }
 
@@ -129,7 +142,9 @@ func WithLock(keys ...string) StartOption {
 // WithID gives the job its ID, a UUID, which makes the start idempotent: starting an
 // ID that exists does nothing and returns the ID. Use a version 7 UUID, so that lists
 // are in the order of starts.
-func WithID(id JobID) StartOption { return startOption(func(s *startOptions) { s.id = id }) }
+func WithID(id JobID) StartOption {
+	return startOption(func(s *startOptions) { s.id, s.given = id, true })
+}
 
 // Start stores a run of the job and returns its ID; it does not wait for the run.
 // Errors: a [LockError], ErrPayloadTooLarge, ErrBackpressure, ErrAppClosed, what the
@@ -168,7 +183,7 @@ const maxLockKey = 1024
 
 func (o *startOptions) complete() error {
 	switch {
-	case o.id == "":
+	case !o.given:
 		id, err := uuid.NewV7()
 		if err != nil {
 			return err

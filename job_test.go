@@ -32,7 +32,7 @@ func TestJobEndsWithItsLastYield(t *testing.T) {
 		info := get(t, j, id)
 		require.Equal(t, mn.JobInfo[int]{
 			ID: id, Status: mn.Succeeded, Result: 3, Yields: 3, Attempt: 1,
-			Created: began, Started: began, Ended: began.Add(3 * time.Second),
+			Created: began, Started: began, Ended: began.Add(4 * time.Second),
 		}, info)
 	})
 }
@@ -101,24 +101,22 @@ func TestIDsThatNameNoJobOfTheDefinitionDoNotExist(t *testing.T) {
 			"unknown": unknownID, "empty": "", "malformed": "no-uuid", "upper case": mn.JobID(strings.ToUpper(string(others))),
 			"braced": "{" + unknownID + "}", "too long": mn.JobID(strings.Repeat("a", 1e5)), "with NUL": "\x00", "of another definition": others,
 		} {
-			t.Run(name, func(t *testing.T) {
-				_, err := j.Get(context.Background(), id)
-				require.ErrorIs(t, err, mn.ErrJobDoesNotExist)
-				_, err = j.Wait(context.Background(), id)
-				require.ErrorIs(t, err, mn.ErrJobDoesNotExist)
-				for _, err := range j.Watch(context.Background(), id) {
-					require.ErrorIs(t, err, mn.ErrJobDoesNotExist)
-				}
-				if id == others {
-					return
-				}
-				require.ErrorIs(t, j.Cancel(context.Background(), id), mn.ErrJobDoesNotExist)
-				require.NoError(t, j.Remove(context.Background(), id), "what does not exist counts as removed")
-				if id != unknownID {
-					_, err = j.Start(context.Background(), 1, mn.WithID(id))
-					require.ErrorContains(t, err, "UUID")
-				}
-			})
+			_, err := j.Get(t.Context(), id)
+			require.ErrorIs(t, err, mn.ErrJobDoesNotExist, name)
+			_, err = j.Wait(t.Context(), id)
+			require.ErrorIs(t, err, mn.ErrJobDoesNotExist, name)
+			for _, err := range j.Watch(t.Context(), id) {
+				require.ErrorIs(t, err, mn.ErrJobDoesNotExist, name)
+			}
+			if id == others {
+				continue
+			}
+			require.ErrorIs(t, j.Cancel(t.Context(), id), mn.ErrJobDoesNotExist, name)
+			require.NoError(t, j.Remove(t.Context(), id), "%s: what does not exist counts as removed", name)
+			if id != unknownID {
+				_, err = j.Start(t.Context(), 1, mn.WithID(id))
+				require.ErrorContains(t, err, "UUID", name)
+			}
 		}
 	})
 }
@@ -232,6 +230,7 @@ func TestPendingLimitGivesBackpressure(t *testing.T) {
 		require.ErrorIs(t, err, mn.ErrBackpressure)
 		require.NoError(t, j.Cancel(t.Context(), first))
 		pass(time.Second)
+		settled()
 		start(t, j, 10, mn.WithLock("l"))
 	})
 }

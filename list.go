@@ -43,36 +43,60 @@ func Limit(n int) ListOption { return listOption(func(l *listOptions) { l.limit 
 // status or are removed meanwhile may be missed or not; each is shown at most once.
 func (j *Job[In, Out]) List(ctx context.Context, opts ...ListOption) iter.Seq2[JobInfo[Out], error] {
 	return func(yield func(JobInfo[Out], error) bool) {
-		for t, err := range j.list(ctx, opts) {
+		for ids, err := range j.pages(ctx, opts) {
 			if err != nil {
 				yield(JobInfo[Out]{}, err)
 				return
 			}
-			info, err := j.info(appOf(ctx, j.app), JobID(t.ID), t)
-			if !yield(info, err) {
+			if !j.show(ctx, ids, yield) {
 				return
 			}
 		}
 	}
+}
+
+// show reads the jobs of a page and yields them; one that was removed meanwhile is left
+// out.
+func (j *Job[In, Out]) show(ctx context.Context, ids []string, yield func(JobInfo[Out], error) bool) bool {
+	app := appOf(ctx, j.app)
+	tasks, err := exchange(ctx, app, func(ctx context.Context) ([]*backend.Task, error) {
+		return app.store.Get(ctx, ids)
+	})
+	if err != nil {
+		yield(JobInfo[Out]{}, outward(err, fmt.Sprintf("list of job %q", j.def.name)))
+		return false
+	}
+	for i, t := range tasks {
+		if t == nil {
+			continue
+		}
+		if info, err := j.info(app, JobID(ids[i]), t); !yield(info, err) {
+			return false
+		}
+	}
+	return true
 }
 
 // ListIDs is List for the IDs alone.
 func (j *Job[In, Out]) ListIDs(ctx context.Context, opts ...ListOption) iter.Seq2[JobID, error] {
 	return func(yield func(JobID, error) bool) {
-		for t, err := range j.list(ctx, opts) {
+		for page, err := range j.pages(ctx, opts) {
 			if err != nil {
 				yield("", err)
 				return
 			}
-			if !yield(JobID(t.ID), nil) {
-				return
+			for _, id := range page {
+				if !yield(JobID(id), nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (j *Job[In, Out]) list(ctx context.Context, opts []ListOption) iter.Seq2[*backend.Task, error] {
-	return func(yield func(*backend.Task, error) bool) {
+// pages yields the IDs of the chosen jobs, a page at a time.
+func (j *Job[In, Out]) pages(ctx context.Context, opts []ListOption) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
 		app, err := j.def.bind(ctx, j.app)
 		var o listOptions
 		for _, opt := range opts {
@@ -91,23 +115,21 @@ func (j *Job[In, Out]) list(ctx context.Context, opts []ListOption) iter.Seq2[*b
 			if o.limit > 0 {
 				o.request.Limit = min(left, backend.DefaultPage)
 			}
-			page, err := exchange(ctx, app, func(ctx context.Context) ([]*backend.Task, error) {
-				return app.store.List(ctx, o.request)
+			page, err := exchange(ctx, app, func(ctx context.Context) ([]string, error) {
+				return app.store.ListIDs(ctx, o.request)
 			})
 			if err != nil {
 				yield(nil, outward(err, fmt.Sprintf("list of job %q", j.def.name)))
 				return
 			}
-			for _, t := range page {
-				if !yield(t, nil) {
-					return
-				}
+			if !yield(page, nil) {
+				return
 			}
 			left -= len(page)
 			if len(page) < o.request.Limit || o.limit > 0 && left <= 0 {
 				return
 			}
-			o.request.Before = page[len(page)-1].ID
+			o.request.Before = page[len(page)-1]
 		}
 	}
 }
@@ -117,6 +139,9 @@ func (o *listOptions) check() error {
 		if !slices.Contains(backend.Statuses[:], s) {
 			return fmt.Errorf("mn: list: %q is no status", s)
 		}
+	}
+	if id := JobID(o.request.Before); id != "" && !id.valid() {
+		return fmt.Errorf("mn: list: After(%q) is not a job ID", id)
 	}
 	if o.limit < 0 {
 		return fmt.Errorf("mn: list: Limit(%d) must not be negative", o.limit)

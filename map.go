@@ -2,6 +2,7 @@ package mn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -46,8 +47,9 @@ func MaxInFlight(n int) MapOption { return mapOption(func(m *mapOptions) { m.max
 // of them, and on the goroutine that ranges over the results: while an input is being
 // made, no result is handed out. For inputs that come slowly use Go.
 //
-// An error belongs to its input, and the next result follows; when ctx ends it is
-// yielded once and the Map ends. Breaking out cancels what is under way.
+// An error belongs to its input, and the next result follows; when ctx ends, or the
+// app is shut down, that is yielded once and the Map ends. Breaking out cancels what is
+// under way.
 func (f *Function[In, Out]) Map(ctx context.Context, inputs iter.Seq[In], opts ...MapOption) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		o := mapOptions{max: DefaultMaxInFlight}
@@ -242,11 +244,16 @@ func (m *mapper[In, Out]) deliver(while func() bool) bool {
 			return true
 		}
 		if err := m.await(); err != nil {
-			var none Out
-			m.yield(none, fmt.Errorf("mn: map of function %q: %w", m.f.def.name, err))
-			return false
+			return m.giveUp(err)
 		}
 	}
+}
+
+// giveUp yields why the Map ends before its inputs do.
+func (m *mapper[In, Out]) giveUp(err error) bool {
+	var none Out
+	m.yield(none, fmt.Errorf("mn: map of function %q: %w", m.f.def.name, err))
+	return false
 }
 
 // collect takes over what has arrived.
@@ -293,11 +300,16 @@ func (m *mapper[In, Out]) yieldItem(n int) bool {
 	it := *m.item(n)
 	*m.item(n) = mapItem{}
 	m.open--
-	if it.err != nil {
-		var none Out
-		return m.yield(none, it.err)
+	switch {
+	case it.err == nil:
+		return m.yield(m.f.result(m.app, &it.res))
+	case m.ctx.Err() != nil: // then no other input would fare better
+		return m.giveUp(ctxError(m.ctx))
+	case errors.Is(it.err, ErrAppClosed):
+		return m.giveUp(ErrAppClosed)
 	}
-	return m.yield(m.f.result(m.app, &it.res))
+	var none Out
+	return m.yield(none, it.err)
 }
 
 // await waits until something has arrived.

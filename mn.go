@@ -3,7 +3,6 @@ package mn
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -97,15 +96,16 @@ type App struct {
 	end      context.CancelCauseFunc
 	loops    sync.WaitGroup // heartbeat and scaler
 	errands  errands        // futures and cancels under way
-	shutdown sync.Once
-	result   error // of Shutdown
+	ended    chan struct{}  // Shutdown is over
+	result   error          // of Shutdown
 }
 
 // New checks the configuration, reporting all faults at once, and returns an app that
 // is ready for use. It blocks for one exchange with the backend.
 func New(cfg Config) (*App, error) {
 	cfg.setDefaults()
-	a := &App{cfg: cfg, definitions: make(map[string]*definition), closed: make(chan struct{})}
+	a := &App{cfg: cfg, definitions: make(map[string]*definition)}
+	a.closed, a.ended = make(chan struct{}), make(chan struct{})
 	if err := a.check(); err != nil {
 		return nil, err
 	}
@@ -158,11 +158,15 @@ func (a *App) check() error {
 		f.add("Config.Definitions is empty: list the jobs and functions that the app uses")
 	}
 	for i, def := range a.cfg.Definitions {
-		if def == nil {
+		var core *definition
+		if def != nil {
+			core = def.core() // nil for a variable that nobody has set yet
+		}
+		if core == nil {
 			f.add("Config.Definitions[%d] is nil", i)
 			continue
 		}
-		a.checkDefinition(def.core(), &f)
+		a.checkDefinition(core, &f)
 	}
 	if a.cfg.PayloadLimit < 0 || a.cfg.PayloadLimit > GiB {
 		f.add("Config.PayloadLimit(%s) must be above 0 and at most 1 GiB", a.cfg.PayloadLimit)
@@ -245,14 +249,11 @@ func (a *App) build() {
 
 // describe turns a handler's error into what is stored of it.
 func (a *App) describe(at *worker.Attempt, err error) (*backend.Failure, bool) {
-	f := &backend.Failure{Code: backend.CodeError}
-	detail := failure{Message: err.Error()}
-	var panicked *worker.PanicError
-	var permanent *permanentError
-	switch {
-	case errors.As(err, &panicked):
-		f.Code, detail.Stack = backend.CodePanic, string(panicked.Stack)
-	case err == ErrTimeout: //nolint:errorlint // the cause itself, not a handler's error that wraps it
+	f := new(backend.Failure)
+	var detail failure
+	var permanent bool
+	f.Code, detail, permanent = examine(err)
+	if err == ErrTimeout { //nolint:errorlint // the cause itself, not a handler's error that wraps it
 		f.Code = backend.CodeTimeout
 		detail.Message = fmt.Sprintf("timed out after %s", a.definitions[at.Pool].settings.timeout)
 	}
@@ -262,7 +263,7 @@ func (a *App) describe(at *worker.Attempt, err error) (*backend.Failure, bool) {
 		f.Note = "its text could not be encoded"
 		a.cfg.Logger.Error("mn: error of a handler could not be encoded", "error", err, "encoding", encoding)
 	}
-	return f, errors.As(err, &permanent)
+	return f, permanent
 }
 
 // clip shortens what would not fit into a payload, with room for its encoding.

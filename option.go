@@ -125,7 +125,9 @@ func CancellationGrace(d time.Duration) Option { return option(func(s *settings)
 
 // Retries is how many more attempts a failed task gets. The waits between them
 // double, see Backoff. For a job a lost worker counts as a failed attempt; a function
-// has a budget of CrashBudget for those apart from its Retries. Default 0.
+// has a budget of CrashBudget for those apart from its Retries. After a lost worker the
+// next attempt comes at once, and after further ones 1 s later, doubling to a minute.
+// Default 0.
 func Retries(n int) Option { return option(func(s *settings) { s.retries = n }) }
 
 // Backoff is the wait before the second attempt, and the longest before any. Half of

@@ -192,7 +192,11 @@ func (e *errands) finish() {
 //
 // It returns ctx's error if not everything had finished by itself.
 func (a *App) Shutdown(ctx context.Context) error {
-	a.shutdown.Do(func() { a.result = a.drain(ctx) })
+	if a.closing.CompareAndSwap(false, true) {
+		a.result = a.drain(ctx)
+		close(a.ended)
+	}
+	<-a.ended // a channel, not a mutex: waiting must not stop the clock of a synctest bubble
 	return a.result
 }
 
@@ -200,25 +204,26 @@ func (a *App) Shutdown(ctx context.Context) error {
 func (a *App) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := a.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+	err := a.Shutdown(ctx)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil // handing back is what Close, or an earlier Shutdown, was told to do
 	}
-	return nil
+	return err
 }
 
 func (a *App) drain(ctx context.Context) error {
-	a.closing.Store(true)
-	exchanges, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeBound)
-	defer cancel()
-	a.serveOnly(exchanges, backend.Function)
+	a.serveOnly(closing(ctx, exchangeBound), backend.Function)
 	err := a.process.DrainJobs(ctx)
-	a.serveOnly(exchanges, 0)
+	if err == nil {
+		err = a.process.DrainCalls(ctx)
+	}
+	a.serveOnly(closing(ctx, exchangeBound), 0)
 	a.scaler.Pause()
 	err = a.process.Drain(ctx, err)
 	if failed := a.cfg.Provisioner.Close(closing(ctx, a.cfg.Timing.Drain)); failed != nil {
 		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
 	}
-	if failed := a.store.Leave(exchanges, a.session.ID); failed != nil {
+	if failed := a.store.Leave(closing(ctx, exchangeBound), a.session.ID); failed != nil {
 		a.cfg.Logger.Warn("mn: session not ended, it will expire", "error", failed)
 	}
 	close(a.closed)

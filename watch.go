@@ -3,8 +3,8 @@ package mn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"time"
 
 	"github.com/multinode/mn/backend"
 )
@@ -75,20 +75,21 @@ func (j *Job[In, Out]) showKept(ctx context.Context, app *App, t *backend.Task, 
 			yield(JobInfo[Out]{}, outward(err, "job "+t.ID))
 			return false
 		}
-		if len(page) == 0 {
-			break
-		}
 		for _, y := range page {
-			*next = y.Number + 1
-			if y.Number >= t.Yields {
+			if y.Number >= t.Yields { // the job has gone on meanwhile: the next state's turn
 				break
 			}
 			then := *t
 			then.Yields, then.Result, then.Status, then.Failure = y.Number, y.Data, backend.StatusRunning, nil
+			then.Ended = time.Time{}
 			info, err := j.info(app, JobID(t.ID), &then)
 			if !yield(info, err) || err != nil {
 				return false
 			}
+			*next = y.Number + 1
+		}
+		if len(page) < keptPage || page[len(page)-1].Number >= t.Yields {
+			break
 		}
 	}
 	*next = max(*next, t.Yields+1)
@@ -131,13 +132,8 @@ func (j *Job[In, Out]) Wait(ctx context.Context, id JobID) (Out, error) {
 		return none, err
 	}
 	info, err := j.info(app, id, t)
-	switch {
-	case err != nil:
-		return none, err
-	case info.Status == Failed:
-		return info.Result, info.Error
-	case info.Status == Cancelled:
-		return info.Result, fmt.Errorf("mn: job %q %s: %w", j.def.name, id, ErrJobCancelled)
+	if err == nil {
+		err = info.Err()
 	}
-	return info.Result, nil
+	return info.Result, err
 }

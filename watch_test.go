@@ -18,7 +18,7 @@ func TestWatchShowsEachChangeAndTheEndLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		job := mn.NewJob("count", counting, mn.MaxConcurrency(1))
 		j := job.On(mntest.New(t, job))
-		start(t, j, 2) // holds the only place for two seconds
+		start(t, j, 2) // holds the only place for three seconds
 		id := start(t, j, 3)
 		began := time.Now()
 
@@ -29,8 +29,8 @@ func TestWatchShowsEachChangeAndTheEndLast(t *testing.T) {
 		require.Equal(t, []uint64{0, 0, 1, 2, 3, 3}, numbers(states))
 		require.Equal(t, "concurrency limit 1/1", states[0].Reason)
 		require.Zero(t, states[0].Attempt)
-		require.Equal(t, began.Add(2*time.Second), states[1].Started)
-		require.Equal(t, began.Add(5*time.Second), states[5].Ended)
+		require.Equal(t, began.Add(3*time.Second), states[1].Started)
+		require.Equal(t, began.Add(7*time.Second), states[5].Ended)
 	})
 }
 
@@ -78,7 +78,7 @@ func TestManyWatchersEachSeeEverything(t *testing.T) {
 					}
 					n, last = n+1, info.Status
 				}
-				if n != 21 || last != mn.Succeeded {
+				if n != 22 || last != mn.Succeeded {
 					t.Errorf("saw %d states, the last %s", n, last)
 				}
 			})
@@ -93,8 +93,8 @@ func TestWatchWorksFromAnAppThatOnlyKnowsTheName(t *testing.T) {
 		server, client := mn.NewJob("count", counting), mn.NewJob[int, int]("count", nil)
 		s := server.On(mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{server}}))
 		c := client.On(mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{client}}))
-		require.Equal(t, []uint64{1, 2, 3, 3}, numbers(watched(t, c, start(t, s, 3))))
-		require.Equal(t, []uint64{1, 2, 3, 3}, numbers(watched(t, s, start(t, c, 3))))
+		require.Equal(t, []uint64{0, 1, 2, 3, 3}, numbers(watched(t, c, start(t, s, 3))))
+		require.Equal(t, []uint64{0, 1, 2, 3, 3}, numbers(watched(t, s, start(t, c, 3))))
 	})
 }
 
@@ -170,55 +170,85 @@ func TestWatchOfARemovedJobEndsWithDoesNotExist(t *testing.T) {
 }
 
 func TestKeptYieldsAreReplayedThenLive(t *testing.T) {
+	for name, c := range map[string]struct {
+		from uint64
+		want []uint64
+	}{
+		"from 0 is from 1":         {0, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 8}},
+		"from 1":                   {1, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 8}},
+		"from 3":                   {3, []uint64{3, 4, 5, 6, 7, 8, 8}},
+		"from the newest":          {5, []uint64{5, 6, 7, 8, 8}},
+		"from what is yet to come": {7, []uint64{5, 6, 7, 8, 8}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				job := mn.NewJob("count", counting, mn.KeepYields(100))
+				j := job.On(mntest.New(t, job))
+				id := start(t, j, 8)
+				pass(5500 * time.Millisecond) // five are there
+				states := watched(t, j, id, mn.FromYield(c.from))
+				require.Equal(t, c.want, numbers(states))
+				for _, s := range states {
+					require.EqualValues(t, s.Yields, s.Result)
+					require.Equal(t, s.Status.Terminal(), !s.Ended.IsZero())
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyTheLastYieldsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		job := mn.NewJob("count", counting, mn.KeepYields(100))
-		j := job.On(mntest.New(t, job))
-		id := start(t, j, 10)
-		pass(4500 * time.Millisecond) // five are there
-		for _, c := range []struct {
-			from uint64
-			want []uint64
-		}{
-			{0, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10}},
-			{1, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10}},
-			{3, []uint64{3, 4, 5, 6, 7, 8, 9, 10, 10}},
-		} {
-			states := watched(t, j, id, mn.FromYield(c.from))
-			if c.from > 1 { // the end is there by now: its state shows the last
-				c.want = c.want[:len(c.want)-1]
-			} else if c.from == 1 {
-				c.want = c.want[:len(c.want)-1]
-			}
-			require.Equal(t, c.want, numbers(states), "from %d", c.from)
-			for _, s := range states {
-				require.EqualValues(t, s.Yields, s.Result)
-			}
-		}
+		keeping, plain := mn.NewJob("keeping", counting, mn.KeepYields(3)), mn.NewJob("plain", counting)
+		app := mntest.New(t, keeping, plain)
+		id := start(t, keeping.On(app), 8)
+		ended(t, keeping.On(app), id)
+		require.Equal(t, []uint64{6, 7, 8}, numbers(watched(t, keeping.On(app), id, mn.FromYield(1))))
+		id = start(t, plain.On(app), 8)
+		ended(t, plain.On(app), id)
+		require.Equal(t, []uint64{8}, numbers(watched(t, plain.On(app), id, mn.FromYield(1))))
 	})
 }
 
-func TestReplayMissesNoKeptYieldThoughTheJobRunsOn(t *testing.T) {
+func TestReplayMissesNoKeptYieldThoughTheReaderIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const keep = 5
-		job := mn.NewJob("count", counting, mn.KeepYields(keep))
+		job := mn.NewJob("count", counting, mn.KeepYields(5))
 		j := job.On(mntest.New(t, job))
 		id := start(t, j, 40)
 		var seen []uint64
 		for info, err := range j.Watch(t.Context(), id, mn.FromYield(1)) {
 			require.NoError(t, err)
-			if info.Status.Terminal() {
-				break
+			if !info.Status.Terminal() {
+				seen = append(seen, info.Yields)
 			}
-			seen = append(seen, info.Yields)
-			if info.Yields%10 == 0 {
-				pass(7 * time.Second) // more than are kept
+			if info.Yields == 10 {
+				pass(6500 * time.Millisecond) // the job is at 16 then and keeps 12 to 16
 			}
 		}
-		require.IsIncreasing(t, seen)
-		// After a rest at n the job is at n+7, so n+3…n+7 are kept and must be shown.
-		for _, n := range []uint64{13, 14, 15, 16, 17, 18} {
-			require.Contains(t, seen, n)
+		var want []uint64
+		for n := range uint64(41) {
+			if n != 11 {
+				want = append(want, n)
+			}
 		}
+		require.Equal(t, want, seen)
+	})
+}
+
+func TestReplayMissesNoKeptYieldThoughTheJobGoesOnMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := 0
+		store := &tap{Backend: memory.New(), yields: func() {
+			if reads++; reads == 1 {
+				pass(7 * time.Second)
+			}
+		}}
+		job := mn.NewJob("count", counting, mn.KeepYields(5))
+		j := job.On(mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}}))
+		id := start(t, j, 14)
+		pass(3500 * time.Millisecond)
+		// The state of 3 is read, then the kept yields, when these are 6 to 10.
+		require.Equal(t, []uint64{3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 14}, numbers(watched(t, j, id, mn.FromYield(1))))
 	})
 }
 
@@ -228,7 +258,7 @@ func TestYieldNumbersGoOnOverAttempts(t *testing.T) {
 			last, _ := mn.LastYield[int](ctx)
 			for i := last + 1; i <= last+3; i++ {
 				yield(i)
-				settled()
+				pass(time.Second)
 			}
 			if mn.Attempt(ctx) < 3 {
 				return context.DeadlineExceeded

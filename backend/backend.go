@@ -61,6 +61,8 @@ type Client interface {
 	// List reads one page of jobs, highest ID first. IDs that are UUIDv7 thus come
 	// newest first.
 	List(ctx context.Context, req ListRequest) ([]*Task, error)
+	// ListIDs is List for the IDs alone.
+	ListIDs(ctx context.Context, req ListRequest) ([]string, error)
 	// Locks reads one page of held locks in key order, keys above after.
 	Locks(ctx context.Context, after string, limit int) ([]LockInfo, error)
 	// Pools reads the declared and the used pools, in name order.
@@ -106,6 +108,30 @@ type Scaler interface {
 	// Sweep repairs at most limit lost leases, overdue tasks, slots and sessions,
 	// and says how many it repaired. Safe to call from any number of processes.
 	Sweep(ctx context.Context, limit int) (int, error)
+}
+
+// Exchanger is an extra ability of a store, found by assertion: to end an attempt and
+// claim the worker's next task in one exchange, which a warm call otherwise needs two for.
+type Exchanger interface {
+	// Exchange is [Worker.Settle] of one attempt, and then [Worker.Claim] for the same
+	// worker, without waiting. If it fails its outcome is unknown: the caller repeats the
+	// Settle, and then the Claim with the same Op.
+	Exchange(ctx context.Context, end Settlement, req ClaimRequest) (Exchanged, error)
+}
+
+// Exchanged is the answer to an exchange: how the attempt ended, and either a task, or
+// the claim that waits for one, or the claim's error.
+type Exchanged struct {
+	Settled Settled
+	Task    *Assignment
+	Claim   Claiming
+	Err     error
+}
+
+// Claiming is a claim that waits. Wait must be called, once; it behaves like
+// [Worker.Claim].
+type Claiming interface {
+	Wait(ctx context.Context) (*Assignment, error)
 }
 
 // Inbox gets what concerns one session. Its methods are called by the backend,

@@ -151,7 +151,7 @@ func (s *faultyStore) afterYield(ctx context.Context, l backend.Lease, yields []
 			inbox := s.inbox
 			s.mu.Unlock()
 			inbox.Kill(l.Slot)
-			return lost(s.Exit(ctx, []backend.SlotExit{{Slot: l.Slot, Note: "killed by the test"}}))
+			return lost(s.Exit(context.WithoutCancel(ctx), []backend.SlotExit{{Slot: l.Slot, Note: "killed by the test"}}))
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ type waiter struct {
 	op   uint64
 	ch   chan *backend.Assignment // one message: the task, or nil when err is set
 	err  error
+	next *backend.Assignment // room for what it will get, made outside the mutex
 }
 
 // Claim implements [backend.Worker].
@@ -22,17 +23,30 @@ func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.A
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a, w, err := s.claim(req)
+	fx, room := begin(), new(backend.Assignment)
+	s.mu.Lock()
+	a, w, err := s.claim(&req, room, fx)
+	s.mu.Unlock()
+	fx.carryOut()
 	if w == nil {
 		return a, err
 	}
-	select {
-	case a = <-w.ch:
-	case <-ctx.Done():
-		if s.withdraw(w) {
-			return nil, ctx.Err()
+	return w.Wait(ctx)
+}
+
+// Wait implements [backend.Claiming].
+func (w *waiter) Wait(ctx context.Context) (a *backend.Assignment, err error) {
+	if ctx.Done() == nil {
+		a = <-w.ch
+	} else {
+		select {
+		case a = <-w.ch:
+		case <-ctx.Done():
+			if w.slot.store.withdraw(w) {
+				return nil, ctx.Err()
+			}
+			a = <-w.ch // it was being handed over
 		}
-		a = <-w.ch // it was being handed over
 	}
 	if a == nil {
 		return nil, w.err
@@ -41,21 +55,19 @@ func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.A
 }
 
 // claim leases a task that is there, or registers the worker as waiting.
-func (s *store) claim(req backend.ClaimRequest) (*backend.Assignment, *waiter, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *store) claim(req *backend.ClaimRequest, room *backend.Assignment, fx *effects) (*backend.Assignment, *waiter, error) {
 	sl, err := s.enter(req)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, t := range sl.tasks {
 		if t.claimOp == req.Op {
-			return t.claimed, nil, nil
+			return t.assignment(room), nil, nil
 		}
 	}
 	p := sl.pool
 	if t := p.pop(req.Nested); t != nil {
-		return s.lease(t, sl, req.Op), nil, nil
+		return s.lease(t, sl, req.Op, room, fx.now), nil, nil
 	}
 	w := sl.waiter
 	switch {
@@ -63,18 +75,21 @@ func (s *store) claim(req backend.ClaimRequest) (*backend.Assignment, *waiter, e
 		w = &waiter{slot: sl, ch: make(chan *backend.Assignment, 1)}
 		p.lent = append(p.lent, w)
 	case req.Cooldown == 0:
-		s.freeSlot(sl)
+		s.endSlot(sl, "its worker retired", fx)
 		return nil, nil, backend.ErrRetired
 	default:
 		p.idle = append(p.idle, w)
-		sl.rest(s, req.Cooldown)
+		sl.rest(s, req.Cooldown, fx.now)
+		if s.quota != (hardware{}) && len(p.idle) > p.spec.Spare {
+			s.hintAll(fx) // others may have its room
+		}
 	}
-	w.op = req.Op
+	w.op, w.next = req.Op, room
 	return nil, w, nil
 }
 
 // enter finds the slot of a claim and, with its first, brings it to life.
-func (s *store) enter(req backend.ClaimRequest) (*slot, error) {
+func (s *store) enter(req *backend.ClaimRequest) (*slot, error) {
 	sl := s.slots[req.Slot]
 	if sl == nil {
 		return nil, backend.ErrSlotLost
@@ -126,9 +141,15 @@ func (p *pool) takeIdle() *waiter {
 	return w
 }
 
-// lease gives a task that is in no queue to a slot.
-func (s *store) lease(t *task, sl *slot, op uint64) *backend.Assignment {
-	now := time.Now()
+// handOver gives a task that is in no queue to a waiting worker.
+func (s *store) handOver(t *task, w *waiter, fx *effects) {
+	a := s.lease(t, w.slot, w.op, w.next, fx.now)
+	w.next = nil
+	fx.grants = append(fx.grants, grant{w, a})
+}
+
+// lease gives a task that is in no queue to a slot, and describes it in room.
+func (s *store) lease(t *task, sl *slot, op uint64, room *backend.Assignment, now time.Time) *backend.Assignment {
 	s.move(t, backend.EventClaim)
 	s.epoch++
 	t.lease = backend.Lease{Task: t.ID, Slot: sl.id, Epoch: s.epoch, Nonce: rand.Uint64()}
@@ -148,9 +169,13 @@ func (s *store) lease(t *task, sl *slot, op uint64) *backend.Assignment {
 		close(t.changed)
 		t.changed = nil
 	}
-	t.claimed = &backend.Assignment{
+	return t.assignment(room)
+}
+
+func (t *task) assignment(room *backend.Assignment) *backend.Assignment {
+	*room = backend.Assignment{
 		Lease: t.lease, Kind: t.Kind, Pool: t.Pool, Input: t.Input, Parent: t.Parent, Depth: t.Depth,
 		Attempt: t.Attempt, Result: t.Result, Yields: t.Yields, Created: t.Created,
 	}
-	return t.claimed
+	return room
 }

@@ -2,12 +2,14 @@ package memory
 
 import (
 	"sync"
+	"time"
 
 	"github.com/multinode/mn/backend"
 )
 
 // effects is what one step has to tell others once the mutex is free.
 type effects struct {
+	now     time.Time // when the step began; read outside the mutex
 	grants  []grant
 	closed  []chan struct{}
 	results []delivery
@@ -42,7 +44,11 @@ type (
 // effectsPool saves the hot paths their slices.
 var effectsPool = sync.Pool{New: func() any { return new(effects) }}
 
-func begin() *effects { return effectsPool.Get().(*effects) }
+func begin() *effects {
+	fx := effectsPool.Get().(*effects)
+	fx.now = time.Now()
+	return fx
+}
 
 // carryOut tells everybody. It is called once, without the mutex, and ends fx.
 func (fx *effects) carryOut() {

@@ -10,6 +10,7 @@ package memory
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,9 @@ func (b *Backend) Namespace(name string) backend.Store {
 // store is one namespace.
 type store struct {
 	mu       sync.Mutex
-	jobs     map[string]*task
+	live     map[string]*task // jobs that have not ended
+	ended    map[string]*task // and those that have: apart, so that they do not slow a start
+	highest  string           // of all IDs that jobs have had
 	calls    map[string]*task // apart, so that a million jobs do not slow a call's look-up
 	index    map[indexKey]*sortedSet
 	pools    map[string]*pool
@@ -60,7 +63,8 @@ type store struct {
 
 func newStore() *store {
 	return &store{
-		jobs:     make(map[string]*task),
+		live:     make(map[string]*task),
+		ended:    make(map[string]*task),
 		calls:    make(map[string]*task),
 		index:    make(map[indexKey]*sortedSet),
 		pools:    make(map[string]*pool),
@@ -117,6 +121,7 @@ func (s *store) Join(ctx context.Context, j backend.Session, inbox backend.Inbox
 		ses = &session{calls: list{link: linkSession}}
 		s.sessions[j.ID] = ses
 	}
+	j.Pools = slices.Clone(j.Pools)
 	ses.Session, ses.inbox, ses.until = j, inbox, time.Now().Add(j.Lease)
 	s.quota = newHardware(j.Quota.CPU, j.Quota.Memory)
 	for _, spec := range j.Pools {
@@ -146,19 +151,26 @@ func (s *store) Leave(ctx context.Context, id string) error {
 	return nil
 }
 
-// endSession forgets a session with its calls and its slots.
+// endSession forgets a session with its calls and its slots. The order matters: the
+// calls go first, so that none is given to another worker for nobody; then all its
+// idle workers, so that no task lost with one of its slots is given to the next.
 func (s *store) endSession(ses *session, note string, fx *effects) {
 	delete(s.sessions, ses.ID)
 	s.unserve(ses)
-	for _, sl := range s.slots {
-		if sl.session == ses || (sl.session == nil && sl.launcher == ses) {
-			s.killSlot(sl, note, fx)
-		}
-	}
 	for t := ses.calls.head; t != nil; t = ses.calls.head {
 		ses.calls.remove(t)
 		t.session = nil // nobody is left to deliver to
 		s.cancel(t, fx)
+	}
+	var gone []*slot
+	for _, sl := range s.slots {
+		if sl.session == ses || (sl.session == nil && sl.launcher == ses) {
+			gone = append(gone, sl)
+			s.dismiss(sl, fx)
+		}
+	}
+	for _, sl := range gone {
+		s.killSlot(sl, note, fx)
 	}
 	s.hintAll(fx)
 }

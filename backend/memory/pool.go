@@ -85,14 +85,14 @@ func (p *pool) info() backend.PoolInfo {
 func (s *store) enqueue(t *task, delay time.Duration, fx *effects) bool {
 	p := t.pool
 	if delay > 0 {
-		t.NotBefore = time.Now().Add(delay)
+		t.NotBefore = fx.now.Add(delay)
 		heap.Push(&p.delayed, t)
 		s.setAlarm(p)
 		return false
 	}
 	t.NotBefore = time.Time{}
 	if w := p.takeIdle(); w != nil {
-		fx.grants = append(fx.grants, grant{w, s.lease(t, w.slot, w.op)})
+		s.handOver(t, w, fx)
 		s.hint(p, fx) // a spare may be missing now
 		return true
 	}
@@ -110,7 +110,7 @@ func (s *store) lend(p *pool, fx *effects) {
 	for len(p.lent) > 0 && p.nested.len > 0 {
 		w := p.lent[len(p.lent)-1]
 		p.lent = p.lent[:len(p.lent)-1]
-		fx.grants = append(fx.grants, grant{w, s.lease(p.nested.pop(), w.slot, w.op)})
+		s.handOver(p.nested.pop(), w, fx)
 	}
 }
 

@@ -69,7 +69,7 @@ func (s *store) Yields(ctx context.Context, id string, after uint64, limit int) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.jobs[id]
+	t := s.job(id)
 	if t == nil {
 		return nil, backend.ErrNotFound
 	}
@@ -96,9 +96,23 @@ func (s *store) List(ctx context.Context, req backend.ListRequest) ([]*backend.T
 	ids := s.list(req, limit)
 	tasks := make([]*backend.Task, len(ids))
 	for i, id := range ids {
-		tasks[i] = s.snapshot(s.jobs[id])
+		tasks[i] = s.snapshot(s.job(id))
 	}
 	return tasks, nil
+}
+
+// ListIDs implements [backend.Client].
+func (s *store) ListIDs(ctx context.Context, req backend.ListRequest) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	limit := req.Limit
+	if limit <= 0 {
+		limit = backend.DefaultPage
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.list(req, limit), nil
 }
 
 // Locks implements [backend.Client].

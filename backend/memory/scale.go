@@ -12,6 +12,7 @@ import (
 // slot is the right to run one worker.
 type slot struct {
 	id       string
+	store    *store
 	pool     *pool
 	hardware hardware
 	launcher *session
@@ -57,8 +58,12 @@ func (s *store) makeRoom(p *pool) {
 
 func (s *store) reserve(p *pool, ses *session, id string) backend.Slot {
 	s.makeRoom(p)
+	for s.slots[id] != nil { // of an earlier task of this ID, and put to other use
+		s.epoch++
+		id = fmt.Sprintf("%s.s%d", ses.ID, s.epoch)
+	}
 	s.slots[id] = &slot{
-		id: id, pool: p, hardware: p.hardware, launcher: ses, startBy: time.Now().Add(ses.Starting),
+		id: id, store: s, pool: p, hardware: p.hardware, launcher: ses, startBy: time.Now().Add(ses.Starting),
 	}
 	p.slots++
 	p.starting++
@@ -94,9 +99,18 @@ func (s *store) hintFreed(p *pool, fx *effects) {
 // endSlot ends a slot whose worker is gone: its tasks are lost with it.
 func (s *store) endSlot(sl *slot, note string, fx *effects) {
 	s.freeSlot(sl)
+	s.dismiss(sl, fx)
 	for _, t := range slices.Clone(sl.tasks) {
 		s.lose(t, note, fx)
 	}
+	s.hintFreed(sl.pool, fx)
+	if sl.session == nil { // the worker that nested tasks were to wait for never came
+		s.lend(sl.pool, fx)
+	}
+}
+
+// dismiss ends the claims of a slot that wait.
+func (s *store) dismiss(sl *slot, fx *effects) {
 	for _, l := range []*[]*waiter{&sl.pool.idle, &sl.pool.lent} {
 		*l = slices.DeleteFunc(*l, func(w *waiter) bool {
 			if w.slot != sl {
@@ -107,7 +121,6 @@ func (s *store) endSlot(sl *slot, note string, fx *effects) {
 			return true
 		})
 	}
-	s.hintFreed(sl.pool, fx)
 }
 
 // killSlot ends a slot whose worker is silent and may still run: who launched it is
@@ -122,8 +135,8 @@ func (s *store) killSlot(sl *slot, note string, fx *effects) {
 // rest notes that the slot is idle from now on. Its timer is set once and looks
 // when it fires how long the slot has really been idle, so that a busy worker pays
 // for no timer.
-func (sl *slot) rest(s *store, cooldown time.Duration) {
-	sl.idleFrom, sl.cooldown = time.Now(), cooldown
+func (sl *slot) rest(s *store, cooldown time.Duration, now time.Time) {
+	sl.idleFrom, sl.cooldown = now, cooldown
 	switch {
 	case sl.armed:
 	case sl.cooling == nil:
@@ -181,7 +194,8 @@ func (s *store) Reserve(ctx context.Context, session string, pools []string) ([]
 		}
 		for s.canReserve(p) {
 			s.epoch++ // only to number the slot
-			slots = append(slots, s.reserve(p, ses, fmt.Sprintf("%s.%d", session, s.epoch)))
+			// The s keeps it apart from the IDs of calls, after which slots are named too.
+			slots = append(slots, s.reserve(p, ses, fmt.Sprintf("%s.s%d", session, s.epoch)))
 		}
 	}
 	return slots, nil

@@ -23,7 +23,7 @@ func (r *recentEnds) add(l backend.Lease, st backend.Status) {
 
 func (r *recentEnds) find(l backend.Lease) (backend.Status, bool) {
 	for i := range r.ends {
-		if r.ends[i].lease == l {
+		if r.ends[i].lease == l && l.Epoch > 0 {
 			return r.ends[i].status, true
 		}
 	}
@@ -46,6 +46,24 @@ func (s *store) Settle(ctx context.Context, ends []backend.Settlement) ([]backen
 	return answers, nil
 }
 
+// Exchange implements [backend.Exchanger].
+func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
+	if err := ctx.Err(); err != nil {
+		return x, err
+	}
+	fx, room := begin(), new(backend.Assignment)
+	s.mu.Lock()
+	x.Settled = s.settle(&end, fx)
+	var w *waiter
+	x.Task, w, x.Err = s.claim(&req, room, fx)
+	s.mu.Unlock()
+	fx.carryOut()
+	if w != nil {
+		x.Claim = w
+	}
+	return x, nil
+}
+
 func (s *store) settle(e *backend.Settlement, fx *effects) backend.Settled {
 	t := s.held(e.Lease)
 	if t == nil {
@@ -64,8 +82,7 @@ func (s *store) settle(e *backend.Settlement, fx *effects) backend.Settled {
 		s.recycle(t)
 	}
 	if e.Leave {
-		s.freeSlot(sl)
-		s.hintFreed(sl.pool, fx)
+		s.endSlot(sl, "its worker left", fx)
 	}
 	return backend.Settled{Status: status}
 }
@@ -75,7 +92,7 @@ func (s *store) conclude(t *task, e *backend.Settlement, fx *effects) {
 	switch e.Outcome {
 	case backend.Succeeded:
 		s.move(t, backend.EventSucceed)
-		if t.Kind == backend.Function {
+		if t.Kind == backend.Function && t.Status == backend.StatusSucceeded {
 			t.Result = e.Result
 		}
 		t.Failure = nil
@@ -83,7 +100,7 @@ func (s *store) conclude(t *task, e *backend.Settlement, fx *effects) {
 	case backend.Failed:
 		t.Errors++
 		retry := !e.Permanent && t.pool.spec.Retryable(t.Errors, t.Crashes, false)
-		s.fail(t, e.Failure, retry, e.RetryIn, fx)
+		s.fail(t, cloneFailure(e.Failure), retry, e.RetryIn, fx)
 	case backend.Released:
 		s.move(t, backend.EventRelease)
 		if t.Status.Terminal() {

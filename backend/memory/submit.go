@@ -3,7 +3,6 @@ package memory
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/multinode/mn/backend"
 )
@@ -22,16 +21,15 @@ func (s *store) Submit(ctx context.Context, session string, subs []backend.Submi
 		fx.carryOut()
 		return nil, backend.ErrSessionLost
 	}
-	now := time.Now()
 	for i := range subs {
-		answers[i] = s.submit(ses, &subs[i], now, fx)
+		answers[i] = s.submit(ses, &subs[i], fx)
 	}
 	s.mu.Unlock()
 	fx.carryOut()
 	return answers, nil
 }
 
-func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx *effects) backend.Submitted {
+func (s *store) submit(ses *session, sub *backend.Submission, fx *effects) backend.Submitted {
 	p := s.pool(sub.Pool, sub.Kind)
 	if p.spec.Kind != sub.Kind {
 		return backend.Submitted{Err: backend.ErrWrongKind}
@@ -40,7 +38,7 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 		if known.pool != p {
 			return backend.Submitted{Err: backend.ErrTaskExists}
 		}
-		return backend.Submitted{Existing: true}
+		return backend.Submitted{Existing: true, Slot: s.unclaimed(ses, known)}
 	}
 	if p.spec.MaxPending > 0 && p.pending() >= p.spec.MaxPending {
 		return backend.Submitted{Err: backend.ErrBackpressure}
@@ -52,10 +50,11 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 	t.pool = p
 	t.Task = backend.Task{
 		ID: sub.ID, Kind: sub.Kind, Pool: sub.Pool, Status: backend.StatusPending, Version: 1,
-		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Created: now,
+		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Created: fx.now,
 	}
 	if t.Kind == backend.Job {
-		s.jobs[t.ID] = t
+		s.live[t.ID] = t
+		s.highest = max(s.highest, t.ID)
 		s.indexed(t).insert(t.ID)
 		s.hold(t, sub.Locks)
 	} else {
@@ -69,10 +68,22 @@ func (s *store) submit(ses *session, sub *backend.Submission, now time.Time, fx 
 // known returns the task that has the submission's ID. Jobs and calls are not looked
 // up among each other: their clients make IDs of different forms.
 func (s *store) known(sub *backend.Submission) *task {
-	if sub.Kind == backend.Job {
-		return s.jobs[sub.ID]
+	if sub.Kind != backend.Job {
+		return s.calls[sub.ID]
 	}
-	return s.calls[sub.ID]
+	if sub.ID > s.highest { // as new IDs mostly are: no search among a million ended jobs
+		return nil
+	}
+	return s.job(sub.ID)
+}
+
+// unclaimed returns the slot that was reserved with the task for the session, if its
+// worker has not come: the answer that named it may have been lost.
+func (s *store) unclaimed(ses *session, t *task) backend.Slot {
+	if sl := s.slots[t.ID]; sl != nil && sl.pool == t.pool && sl.session == nil && sl.launcher == ses {
+		return backend.Slot{ID: sl.id, Pool: t.Pool}
+	}
+	return backend.Slot{}
 }
 
 // place finds a worker for a new task: an idle one, or one that the submitting
@@ -143,7 +154,7 @@ func (s *store) Remove(ctx context.Context, ids []string) error {
 	fx := begin()
 	s.mu.Lock()
 	for _, id := range ids {
-		t := s.jobs[id]
+		t := s.job(id)
 		if t == nil {
 			continue
 		}

@@ -19,7 +19,6 @@ type task struct {
 	slot    *slot
 	lease   backend.Lease
 	claimOp uint64
-	claimed *backend.Assignment
 	until   time.Time // the lease's end, unless a heartbeat comes
 	killAt  time.Time // when timeout and grace are over; the zero time is never
 
@@ -55,7 +54,16 @@ func (s *store) find(id string) *task {
 	if t, ok := s.calls[id]; ok {
 		return t
 	}
-	return s.jobs[id]
+	return s.job(id)
+}
+
+// job finds a job among the live ones, which are few, or the ended ones, which may be
+// millions.
+func (s *store) job(id string) *task {
+	if t, ok := s.live[id]; ok {
+		return t
+	}
+	return s.ended[id]
 }
 
 // touch makes a change visible to those who wait for one.
@@ -100,7 +108,9 @@ func (s *store) close(t *task, fx *effects) {
 		t.touch(fx)
 		return
 	}
-	t.Ended = time.Now()
+	t.Ended = fx.now
+	delete(s.live, t.ID)
+	s.ended[t.ID] = t
 	for _, key := range t.Locks {
 		delete(s.holders, key)
 		s.lockKeys.remove(key)
@@ -115,7 +125,7 @@ func (s *store) close(t *task, fx *effects) {
 // delete forgets an ended job.
 func (s *store) delete(t *task, fx *effects) {
 	s.indexed(t).remove(t.ID)
-	delete(s.jobs, t.ID)
+	delete(s.ended, t.ID)
 	t.touch(fx)
 }
 
@@ -126,14 +136,17 @@ func (s *store) cancel(t *task, fx *effects) {
 	switch {
 	case was == backend.StatusPending:
 		t.pool.drop(t)
+		t.NotBefore = time.Time{}
 		s.close(t, fx)
 	case was == backend.StatusRunning:
-		deadline := time.Now().Add(t.pool.spec.Grace + t.slot.session.Margin)
+		deadline := fx.now.Add(t.pool.spec.Grace + t.slot.session.Margin)
 		if t.killAt.IsZero() || deadline.Before(t.killAt) {
 			t.killAt = deadline
 		}
 		t.touch(fx)
-		fx.cancels = append(fx.cancels, cancellation{t.slot.session.inbox, t.lease})
+		if ses := t.slot.session; s.sessions[ses.ID] == ses {
+			fx.cancels = append(fx.cancels, cancellation{ses.inbox, t.lease})
+		}
 	}
 }
 
@@ -168,13 +181,22 @@ func (s *store) unlease(t *task) {
 	s.leased.remove(t)
 	t.slot.tasks = slices.DeleteFunc(t.slot.tasks, func(x *task) bool { return x == t })
 	t.pool.running--
-	t.slot, t.lease, t.claimed = nil, backend.Lease{}, nil
+	t.slot, t.lease = nil, backend.Lease{}
+}
+
+// cloneFailure copies a failure, because what goes in and out belongs to the callers.
+func cloneFailure(f *backend.Failure) *backend.Failure {
+	if f == nil {
+		return nil
+	}
+	c := *f
+	return &c
 }
 
 // snapshot is what a reader gets.
 func (s *store) snapshot(t *task) *backend.Task {
 	c := t.Task
-	c.Locks = slices.Clone(t.Locks)
+	c.Locks, c.Failure = slices.Clone(t.Locks), cloneFailure(t.Failure)
 	if c.Status == backend.StatusPending {
 		c.Reason = backend.PendingReason(t.pool.info(), max(0, time.Until(t.NotBefore)), t.Attempt,
 			!s.used.plus(t.pool.hardware).within(s.quota))

@@ -147,18 +147,23 @@ func (s *Scaler) signal() {
 
 // Run serves demands and sweeps until ctx is done, and blocks as long.
 func (s *Scaler) Run(ctx context.Context) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(s.Sweep)
 	defer timer.Stop()
+	tick := func() {
+		s.demandAll()
+		s.serve(ctx)
+		s.sweep(ctx)
+	}
+	tick()
 	for {
 		select {
 		case <-s.wake:
 			s.serve(ctx)
 		case <-timer.C:
-			s.demandAll()
-			s.serve(ctx)
-			s.sweep(ctx)
-			// Jitter keeps the sweeps of many processes apart.
-			timer.Reset(s.Sweep*3/4 + rand.N(s.Sweep/2))
+			tick()
+			// Jitter keeps the sweeps of many processes apart. It only shortens the wait:
+			// what is lost must be found within Sweep.
+			timer.Reset(s.Sweep - rand.N(s.Sweep/2))
 		case <-ctx.Done():
 			return
 		}

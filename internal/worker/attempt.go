@@ -12,6 +12,7 @@ import (
 type Attempt struct {
 	*backend.Assignment
 	worker *worker
+	offer  *offer // by which it was taken on, or nil
 	ctx    attemptContext
 	// Deadline is when the timeout comes.
 	Deadline time.Time
@@ -60,10 +61,11 @@ func (a *Attempt) Cleanup() context.Context {
 	return a.cleanup
 }
 
-// Fail makes the attempt fail with err, whatever its handler will return.
+// Fail makes the attempt fail with err, whatever its handler will return. It does
+// nothing if the attempt was to stop already, for a reason that then stands.
 func (a *Attempt) Fail(err error) {
 	a.mu.Lock()
-	if a.fault == nil {
+	if a.fault == nil && a.cause == nil {
 		a.fault = err
 	}
 	a.mu.Unlock()
@@ -93,8 +95,9 @@ func (a *Attempt) stop(cause error) {
 }
 
 // end closes the attempt to everything that comes later, and returns why it was to
-// stop. It reports false if that had been done before.
-func (a *Attempt) end() (cause error, ok bool) {
+// stop. It reports false if that had been done before. told is the cause of the
+// context's end, if that has none yet.
+func (a *Attempt) end(told error) (cause error, ok bool) {
 	a.mu.Lock()
 	if a.over {
 		a.mu.Unlock()
@@ -110,7 +113,7 @@ func (a *Attempt) end() (cause error, ok bool) {
 	}
 	release := a.release
 	a.mu.Unlock()
-	a.ctx.end(context.Canceled)
+	a.ctx.end(told)
 	if release != nil {
 		release(context.Canceled)
 	}
@@ -120,8 +123,8 @@ func (a *Attempt) end() (cause error, ok bool) {
 
 // kill abandons the attempt without a word to anybody but its handler.
 func (a *Attempt) kill() {
-	a.ctx.end(a.worker.proc.Causes.Lost)
-	if _, ok := a.end(); ok {
+	// Its end comes before its handler can hear of it, and settle.
+	if _, ok := a.end(a.worker.proc.Causes.Lost); ok {
 		a.worker.unregister(a)
 	}
 }

@@ -16,8 +16,21 @@ func (p *Process) DrainJobs(ctx context.Context) error {
 	return p.await(ctx, &p.jobsEnded, func() bool { return !p.hasWorkers(backend.Job) })
 }
 
+// DrainCalls waits for the attempts that are under way now, or until ctx is done. Claims
+// go on meanwhile, because these attempts may call functions.
+func (p *Process) DrainCalls(ctx context.Context) error {
+	for _, a := range p.running() {
+		select {
+		case <-a.Cleanup().Done():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // Drain claims nothing more and waits for what runs. When ctx is done, or err is that
-// of a DrainJobs that gave up, what still runs is told to stop and handed back
+// of a DrainJobs or DrainCalls that gave up, what still runs is told to stop and handed back
 // uncharged; handlers that do not return within DrainGrace are abandoned. It returns
 // the error if it came to that.
 func (p *Process) Drain(ctx context.Context, err error) error {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -25,7 +26,7 @@ func (p *Process) KeepAlive(ctx context.Context) {
 }
 
 func (p *Process) beat(ctx context.Context) {
-	attempts := p.running()
+	attempts := slices.DeleteFunc(p.running(), (*Attempt).gaveUp) // those leases must run out
 	leases := make([]backend.Lease, len(attempts))
 	for i, a := range attempts {
 		leases[i] = a.Lease
@@ -43,6 +44,13 @@ func (p *Process) beat(ctx context.Context) {
 		p.lastBeat = sent
 		p.obey(attempts, states)
 	}
+}
+
+// gaveUp reports whether the attempt was told that its lease is lost.
+func (a *Attempt) gaveUp() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cause == a.worker.proc.Causes.Lost
 }
 
 func (p *Process) obey(attempts []*Attempt, states []backend.LeaseState) {

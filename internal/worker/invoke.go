@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/multinode/mn/backend"
@@ -19,10 +20,13 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // ErrGoexit is the end of a handler that called [runtime.Goexit].
 var ErrGoexit = errors.New("the handler ended its goroutine with runtime.Goexit (or a test's FailNow) instead of returning")
 
-// execute runs one task to its end, and with leave the slot's end. It reports
-// whether the worker may go on.
-func (w *worker) execute(as *backend.Assignment, leave bool) bool {
+// execute runs one task to its end, for a job with the slot's end. It reports whether
+// the worker may go on. o is the offer by which a waiting handler's worker took the
+// task, or nil.
+func (w *worker) execute(as *backend.Assignment, o *offer) bool {
 	a := w.newAttempt(as)
+	a.offer = o
+	leave := as.Kind == backend.Job
 	w.register(a)
 	returned := false
 	defer func() {
@@ -42,5 +46,7 @@ func (a *Attempt) invoke() (result []byte, err error) {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
 		}
 	}()
-	return a.worker.pool.Invoke(a)
+	result, err = a.worker.pool.Invoke(a)
+	runtime.KeepAlive(a) // in the frame, where Attempt.stack looks for it
+	return result, err
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -19,9 +20,18 @@ const lendAfter = 5 * time.Millisecond
 type lending struct {
 	mu      sync.Mutex
 	waits   int
+	waited  bool
 	timer   *time.Timer
-	cancel  context.CancelFunc // of the claim under way
+	offer   *offer // under way
 	stopped bool
+}
+
+// used reports whether the handler has waited for calls. Others may then be at work on
+// its worker.
+func (l *lending) used() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waited
 }
 
 // BeginWait says that the handler is about to wait for a call; own, that the call
@@ -34,14 +44,15 @@ func (a *Attempt) BeginWait(own bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waits++
-	if l.waits > 1 || l.stopped || l.cancel != nil {
+	l.waited = true
+	if l.waits > 1 || l.stopped || l.offer != nil {
 		return
 	}
-	after := lendAfter
 	if own {
-		after = 0
+		go a.lend() // it may be that no other worker can execute the call
+		return
 	}
-	l.timer = time.AfterFunc(after, a.lend)
+	l.timer = time.AfterFunc(lendAfter, a.lend)
 }
 
 // EndWait says that the wait is over.
@@ -62,8 +73,8 @@ func (l *lending) halt() {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if l.cancel != nil {
-		l.cancel()
+	if l.offer != nil {
+		l.offer.cancel()
 	}
 }
 
@@ -74,37 +85,55 @@ func (l *lending) stop() {
 	l.halt()
 }
 
-// lend executes nested tasks while the handler waits. It runs on a timer's
-// goroutine.
+// offer is one goroutine that executes nested tasks while a handler waits.
+type offer struct {
+	a      *Attempt // whose handler waits
+	cancel context.CancelFunc
+	ended  atomic.Bool
+}
+
+// lend executes nested tasks while the handler waits. It runs on a goroutine of its own.
 func (a *Attempt) lend() {
 	l, w := &a.lending, a.worker
 	l.mu.Lock()
-	if l.waits == 0 || l.stopped || l.cancel != nil {
+	if l.waits == 0 || l.stopped || l.offer != nil {
 		l.mu.Unlock()
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
+	o := &offer{a: a, cancel: cancel}
+	l.offer = o
 	w.lent.Add(1)
 	l.mu.Unlock()
-	defer w.lent.Done()
-	defer func() {
-		cancel()
-		l.mu.Lock()
-		l.cancel = nil
-		again := l.waits > 0 && !l.stopped && ctx.Err() != nil
-		l.mu.Unlock()
-		if again { // a new wait began while the last offer was being withdrawn
-			a.lend()
-		}
-	}()
+	lost := false // the slot is, and with it the reason to go on
+	defer func() { o.end(lost) }()
 	for ctx.Err() == nil {
 		as, err := w.claim(ctx, backend.ClaimRequest{
 			Slot: w.slot.ID, Session: w.proc.Session.ID, Op: w.nextOp(), Nested: true,
 		})
 		if err != nil {
+			lost = ctx.Err() == nil
 			return
 		}
-		w.execute(as, false)
+		w.execute(as, o)
 	}
+}
+
+// end ends the offer; only the first one counts. Another one takes its place if the
+// handler still waits: a new wait began while this offer was being withdrawn, or a
+// nested handler keeps its goroutine for good, or has ended it with Goexit.
+func (o *offer) end(lost bool) {
+	if !o.ended.CompareAndSwap(false, true) {
+		return
+	}
+	o.cancel()
+	l := &o.a.lending
+	l.mu.Lock()
+	l.offer = nil
+	again := l.waits > 0 && !l.stopped && !lost
+	l.mu.Unlock()
+	if again {
+		go o.a.lend()
+	}
+	o.a.worker.lent.Done()
 }

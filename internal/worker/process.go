@@ -46,7 +46,8 @@ type Config struct {
 // Process is this process's part in a namespace's work.
 type Process struct {
 	Config
-	lastBeat  time.Time // monotonic; when the last successful heartbeat was sent
+	exchanger backend.Exchanger // Store, if it is one
+	lastBeat  time.Time         // monotonic; when the last successful heartbeat was sent
 	serving   context.Context
 	stopServe context.CancelFunc // no more claims for functions
 
@@ -64,6 +65,7 @@ func NewProcess(c Config) *Process {
 		lastBeat: time.Now(),
 		workers:  make(map[string]*worker),
 	}
+	p.exchanger, _ = c.Store.(backend.Exchanger)
 	p.serving, p.stopServe = context.WithCancel(context.Background())
 	return p
 }

@@ -28,6 +28,10 @@ type worker struct {
 	attempts []*Attempt  // under way: one, or more while its handlers wait
 	timer    *time.Timer // of the timeouts
 	armed    bool        // timer is running
+
+	// next is the claim that went with the last settlement, if one did. It belongs to the
+	// worker's goroutine.
+	next nextClaim
 }
 
 // kill makes the worker claim nothing more.
@@ -66,8 +70,10 @@ func (p *Process) Serve(slot backend.Slot) error {
 	defer p.leave(w)
 	returned := false
 	defer func() {
+		// What runs on behalf of its handlers needs the slot, the heartbeats and the timer.
+		w.lent.Wait()
+		w.next.giveUp()
 		if !returned && pool.Spec.Kind == backend.Function { // a handler called Goexit
-			w.lent.Wait()
 			p.exit(slot, ErrGoexit.Error())
 		}
 	}()
@@ -152,13 +158,7 @@ func (w *worker) timeOut() {
 
 // serveOne claims and executes one task and reports whether the worker goes on.
 func (w *worker) serveOne() bool {
-	cooldown := w.pool.Cooldown
-	if w.pool.Spec.Kind == backend.Job {
-		cooldown = 0
-	}
-	as, err := w.claim(w.ctx, backend.ClaimRequest{
-		Slot: w.slot.ID, Session: w.proc.Session.ID, Op: w.nextOp(), Cooldown: cooldown,
-	})
+	as, err := w.nextTask()
 	switch {
 	case err == nil:
 	case errors.Is(err, backend.ErrRetired), errors.Is(err, backend.ErrSlotLost), errors.Is(err, backend.ErrSessionLost):
@@ -167,7 +167,7 @@ func (w *worker) serveOne() bool {
 		w.proc.exit(w.slot, "its process is shutting down")
 		return false
 	}
-	return w.execute(as, w.pool.Spec.Kind == backend.Job)
+	return w.execute(as, nil)
 }
 
 // claim repeats a claim whose exchange failed, with the same Op, until ctx is done.
@@ -177,7 +177,7 @@ func (w *worker) claim(ctx context.Context, req backend.ClaimRequest) (*backend.
 		if err == nil || ctx.Err() != nil || final(err) {
 			return as, err
 		}
-		w.proc.Logger.Warn("mn: claim failed, will repeat", "pool", req.Slot, "error", err)
+		w.proc.Logger.Warn("mn: claim failed, will repeat", "pool", w.slot.Pool, "slot", req.Slot, "error", err)
 		if !pause(ctx, try) {
 			return nil, ctx.Err()
 		}

@@ -10,7 +10,7 @@ import (
 // conclude writes the end of an attempt whose handler is done. It reports whether
 // the worker may go on.
 func (w *worker) conclude(a *Attempt, result []byte, err error, leave bool) bool {
-	cause, ok := a.end()
+	cause, ok := a.end(context.Canceled)
 	if !ok {
 		return false // abandoned before: the end is written and the slot gone
 	}
@@ -58,14 +58,7 @@ func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
 		return
 	}
 	s.Leave = leave
-	ends := []backend.Settlement{s}
-	answers, err := w.proc.Store.Settle(context.Background(), ends)
-	if err != nil {
-		answers, err = w.settleAgain(ends, err)
-	}
-	if err == nil {
-		err = answers[0].Err
-	}
+	err := w.send(a, s)
 	if err == nil {
 		return
 	}
@@ -73,6 +66,26 @@ func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
 	if leave {
 		w.proc.exit(w.slot, "its lease was lost")
 	}
+}
+
+// send is settle's exchange, repeated where it fails.
+func (w *worker) send(a *Attempt, s backend.Settlement) error {
+	answer, done, err := w.exchange(a, s)
+	if !done || err != nil {
+		ends := []backend.Settlement{s}
+		var answers []backend.Settled
+		if err == nil {
+			answers, err = w.proc.Store.Settle(context.Background(), ends)
+		}
+		if err != nil {
+			answers, err = w.settleAgain(ends, err)
+		}
+		if err != nil {
+			return err
+		}
+		answer = answers[0]
+	}
+	return answer.Err
 }
 
 // settleAgain repeats a failed exchange while the lease may still be alive: the
@@ -96,7 +109,7 @@ func (w *worker) settleAgain(ends []backend.Settlement, err error) ([]backend.Se
 // on the grace's timer.
 func (a *Attempt) abandon() {
 	w, p := a.worker, a.worker.proc
-	cause, ok := a.end()
+	cause, ok := a.end(context.Canceled)
 	if !ok {
 		return
 	}
@@ -104,6 +117,10 @@ func (a *Attempt) abandon() {
 		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
 	job := w.pool.Spec.Kind == backend.Job
 	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)
+	if a.offer != nil { // the worker is that of the handler that waits, and goes on
+		a.offer.end(false)
+		return
+	}
 	if !job {
 		w.lent.Wait()
 		p.exit(w.slot, "its handler did not return within the grace")

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -73,16 +75,15 @@ func (p *Provisioner) Launch(w provisioner.Worker) {
 		return
 	}
 	p.workers[w.ID] = true
-	note := p.refusal(w.Resources)
-	p.used.CPU += w.CPU
-	p.used.Memory += w.Memory
-	if note != "" {
+	if note := p.refusal(w.Resources); note != "" {
 		p.running.Go(func() {
-			defer p.ended(w)
+			defer p.ended(provisioner.Worker{ID: w.ID}) // it has used nothing
 			p.host.Exited(w, provisioner.Exit{Note: note, Refused: true})
 		})
 		return
 	}
+	p.used.CPU += w.CPU
+	p.used.Memory += w.Memory
 	select {
 	case p.next <- w: // to a goroutine that is there already, whose stack has grown
 	default:
@@ -149,22 +150,26 @@ func (p *Provisioner) refusal(r provisioner.Resources) string {
 // worker is abandoned, see [provisioner.Host].
 func (p *Provisioner) Kill(id string) {
 	p.mu.Lock()
-	host := p.host
+	host, known := p.host, p.workers[id] && !p.closed
 	p.mu.Unlock()
-	if host != nil {
+	if known {
 		host.Abandon(id)
 	}
 }
 
-// Close implements [provisioner.Provisioner]. Goroutines whose handler does not
-// return are waited for until ctx is done.
+// Close implements [provisioner.Provisioner]. Workers are abandoned; those whose
+// handler does not return are waited for until ctx is done.
 func (p *Provisioner) Close(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
 		close(p.done)
 	}
+	host, left := p.host, slices.Collect(maps.Keys(p.workers))
 	p.mu.Unlock()
+	for _, id := range left {
+		host.Abandon(id)
+	}
 	done := make(chan struct{})
 	go func() {
 		p.running.Wait()

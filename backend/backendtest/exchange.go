@@ -1,0 +1,131 @@
+package backendtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multinode/mn/backend"
+)
+
+// exchange ends the attempt and claims the worker's next task.
+func (a *attempt) exchange(s backend.Settlement, req backend.ClaimRequest) backend.Exchanged {
+	a.t.Helper()
+	s.Lease = a.Lease
+	x, err := a.store.(backend.Exchanger).Exchange(a.ctx, s, req)
+	require.NoError(a.t, err)
+	return x
+}
+
+var success = backend.Settlement{Outcome: backend.Succeeded, Result: []byte("result")}
+
+// optional skips a rule where the store lacks the extra ability.
+func optional(check func(w *world)) func(w *world) {
+	return func(w *world) {
+		if _, ok := w.store.(backend.Exchanger); !ok {
+			w.t.(*testing.T).Skip("the store is no backend.Exchanger")
+		}
+		check(w)
+	}
+}
+
+var exchangeRules = []rule{
+	{"an exchange settles and claims the next task", optional(func(w *world) {
+		p := w.host(maxWorkers(1))
+		a := p.run(task("a", calls))
+		p.start(task("b", calls), task("c", calls))
+		req := p.request(a.Lease.Slot)
+		x := a.exchange(success, req)
+		require.Equal(w.t, backend.Settled{Status: backend.StatusSucceeded}, x.Settled)
+		require.NoError(w.t, x.Err)
+		require.Nil(w.t, x.Claim)
+		require.Equal(w.t, "b", x.Task.Lease.Task)
+		require.Equal(w.t, "result", string(p.result("a").Data))
+		require.Equal(w.t, []backend.LeaseState{backend.LeaseHeld}, p.beat(&attempt{p, x.Task}))
+		require.Equal(w.t, x.Task.Lease, p.claimAs(req).Lease, "the claim repeated returns the same task")
+		require.Equal(w.t, backend.StatusSucceeded, a.succeed(), "the settlement repeated answers as the first time")
+	})},
+	{"an exchange with nothing to claim returns a claim that waits", optional(func(w *world) {
+		p, c := w.host(), w.client("c")
+		a := p.run(task("a", calls))
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = long
+		x := a.exchange(success, req)
+		require.NoError(w.t, x.Err)
+		require.Nil(w.t, x.Task)
+		require.Equal(w.t, 1, w.pool(calls).Idle)
+		c.start(task("b", calls))
+		w.is("b", backend.StatusRunning)
+		b, err := x.Claim.Wait(w.ctx)
+		require.NoError(w.t, err)
+		require.Equal(w.t, "b", b.Lease.Task)
+		require.Equal(w.t, b.Lease, p.claimAs(req).Lease)
+	})},
+	{"the claim of an exchange ends with its context, and the worker may claim again", optional(func(w *world) {
+		p, c := w.host(maxWorkers(1)), w.client("c")
+		a := p.run(task("a", calls))
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = long
+		x := a.exchange(success, req)
+		over, cancel := context.WithCancel(w.ctx)
+		cancel()
+		_, err := x.Claim.Wait(over)
+		require.ErrorIs(w.t, err, context.Canceled)
+		require.Zero(w.t, w.pool(calls).Idle)
+		c.start(task("b", calls))
+		w.is("b", backend.StatusPending)
+		require.Equal(w.t, "b", p.claim(a.Lease.Slot).Lease.Task)
+	})},
+	{"the claim of an exchange retires after its cooldown", optional(func(w *world) {
+		p := w.host()
+		a := p.run(task("a", calls))
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = 20 * time.Millisecond
+		_, err := a.exchange(success, req).Claim.Wait(w.ctx)
+		require.ErrorIs(w.t, err, backend.ErrRetired)
+		require.Zero(w.t, w.counts(calls))
+	})},
+	{"an exchange without cooldown retires at once when there is nothing to do", optional(func(w *world) {
+		p := w.host()
+		a := p.run(task("a", calls))
+		x := a.exchange(success, p.request(a.Lease.Slot))
+		require.Equal(w.t, backend.StatusSucceeded, x.Settled.Status)
+		require.ErrorIs(w.t, x.Err, backend.ErrRetired)
+		require.Zero(w.t, w.counts(calls))
+	})},
+	{"an exchange with a stale lease claims all the same", optional(func(w *world) {
+		p := w.host(maxWorkers(1))
+		a := p.run(task("a", calls))
+		p.start(task("b", calls))
+		slot := a.Lease.Slot
+		a.Lease.Nonce++
+		x := a.exchange(success, p.request(slot))
+		require.ErrorIs(w.t, x.Settled.Err, backend.ErrLeaseLost)
+		require.Equal(w.t, "b", x.Task.Lease.Task)
+		w.is("a", backend.StatusRunning)
+	})},
+	{"an exchange by a slot that has ended says so twice", optional(func(w *world) {
+		p := w.host()
+		a := p.run(task("a", calls))
+		a.crash("")
+		x := a.exchange(success, p.request(a.Lease.Slot))
+		require.ErrorIs(w.t, x.Settled.Err, backend.ErrLeaseLost)
+		require.ErrorIs(w.t, x.Err, backend.ErrSlotLost)
+	})},
+	{"an exchange whose reply is lost is repeated as a settlement and a claim", optional(func(w *world) {
+		p := w.host(maxWorkers(1))
+		a := p.run(task("a", calls))
+		p.start(task("b", calls))
+		lossy := Faulty(w.place, Faults{LoseReply: 1}).Namespace(w.name).(backend.Exchanger)
+		end, req := success, p.request(a.Lease.Slot)
+		end.Lease = a.Lease
+		_, err := lossy.Exchange(w.ctx, end, req)
+		require.ErrorIs(w.t, err, ErrReplyLost)
+		require.Equal(w.t, backend.StatusSucceeded, a.succeed())
+		b := p.claimAs(req)
+		require.Equal(w.t, "b", b.Lease.Task)
+		require.Equal(w.t, 1, b.Attempt)
+	})},
+}

@@ -1,0 +1,252 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// slot is a worker of this process that waits or has waited.
+type slot struct {
+	pool    string // known once it has had a task
+	lastOp  uint64
+	waiters map[string]*waiter // by op
+}
+
+// waiter is one waiting Claim.
+type waiter struct {
+	s      *store
+	req    backend.ClaimRequest
+	member string     // how the backend knows it; "" before it does
+	looked time.Time  // when it was last known to wait
+	ch     chan grant // room for one
+}
+
+type grant struct {
+	a   *backend.Assignment
+	err error
+}
+
+// register notes a Claim before the backend knows of it, so that a hand-over finds it.
+// again reports whether the slot's last claim had the same Op.
+func (s *store) register(req backend.ClaimRequest) (w *waiter, again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[req.Slot]
+	if sl == nil {
+		sl = &slot{waiters: make(map[string]*waiter)}
+		s.slots[req.Slot] = sl
+	}
+	again = sl.lastOp == req.Op && req.Op != 0
+	sl.lastOp = req.Op
+	w = &waiter{s: s, req: req, ch: make(chan grant, 1)}
+	sl.waiters[strconv.FormatUint(req.Op, 10)] = w
+	return w, again
+}
+
+// unregister forgets a Claim that is answered; where the answer was that its slot has
+// ended, the slot too.
+func (s *store) unregister(req backend.ClaimRequest, a *backend.Assignment, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[req.Slot]
+	if sl == nil {
+		return
+	}
+	delete(sl.waiters, strconv.FormatUint(req.Op, 10))
+	if a != nil {
+		sl.pool = a.Pool
+	}
+	if errors.Is(err, backend.ErrRetired) || errors.Is(err, backend.ErrSlotLost) {
+		delete(s.slots, req.Slot)
+	}
+}
+
+// assigned hands a task over to the Claim that it was leased to. One for which nobody
+// waits is handed back.
+func (s *store) assigned(slotID, op string, f []string) error {
+	a, err := parseAssignment(f)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	var w *waiter
+	if sl := s.slots[slotID]; sl != nil {
+		w = sl.waiters[op]
+	}
+	s.mu.Unlock()
+	if w != nil {
+		w.give(grant{a: a})
+		return nil
+	}
+	s.b.start(func(ctx context.Context) {
+		_, _ = s.Settle(ctx, []backend.Settlement{{Lease: a.Lease, Outcome: backend.Released}})
+	})
+	return nil
+}
+
+// ended tells a waiting Claim that its slot is gone.
+func (s *store) ended(slotID, op, why string) {
+	err := backend.ErrSlotLost
+	if why == "retired" {
+		err = backend.ErrRetired
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sl := s.slots[slotID]; sl != nil && sl.waiters[op] != nil {
+		sl.waiters[op].give(grant{err: err})
+	}
+}
+
+// Claim implements [backend.Worker].
+func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
+	w, again := s.register(req)
+	a, member, err := s.ask(ctx, req, req.Cooldown > 0, again)
+	if a != nil || err != nil {
+		s.unregister(req, a, err)
+		return a, err
+	}
+	s.mu.Lock()
+	w.member, w.looked = member, time.Now()
+	s.mu.Unlock()
+	return w.Wait(ctx)
+}
+
+// Wait implements [backend.Claiming].
+func (w *waiter) Wait(ctx context.Context) (*backend.Assignment, error) {
+	a, err := w.wait(ctx)
+	w.s.unregister(w.req, a, err)
+	return a, err
+}
+
+func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
+	select {
+	case g := <-w.ch:
+		return g.a, g.err
+	default:
+	}
+	cooldown := time.NewTimer(w.req.Cooldown)
+	if w.req.Nested {
+		cooldown.Stop()
+	}
+	defer cooldown.Stop()
+	for {
+		select {
+		case g := <-w.ch:
+			return g.a, g.err
+		case <-cooldown.C:
+			if w.s.retire(ctx, w) {
+				return nil, backend.ErrRetired
+			}
+			cooldown.Reset(w.req.Cooldown)
+		case <-ctx.Done():
+			return w.s.withdraw(ctx, w)
+		case <-w.s.b.lifetime.Done():
+			return nil, errClosed
+		}
+	}
+}
+
+// ask runs claim.lua. It returns the task, or how the backend knows the waiting worker.
+func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again bool) (*backend.Assignment, string, error) {
+	reply, _, err := s.texts(ctx, scriptClaim, []any{
+		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again),
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	switch reply[0] {
+	case "A":
+		a, err := readAssignment(reply[1])
+		return a, "", err
+	case "wait":
+		return nil, reply[1], nil
+	case "retired":
+		return nil, "", backend.ErrRetired
+	case "slot":
+		return nil, "", backend.ErrSlotLost
+	case "session":
+		return nil, "", backend.ErrSessionLost
+	}
+	return nil, "", fmt.Errorf("%w: claim answered %q", errForeign, reply[0])
+}
+
+func readAssignment(text string) (*backend.Assignment, error) {
+	f, err := netstrings(text)
+	if err != nil {
+		return nil, err
+	}
+	return parseAssignment(f)
+}
+
+// retire ends the slot of a worker that was idle for its cooldown. It reports false if
+// the worker is a spare, got a task just now, or could not ask: then it waits on.
+func (s *store) retire(ctx context.Context, w *waiter) bool {
+	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "1"})
+	return err == nil && reply == "retired"
+}
+
+// withdraw takes a waiting worker back because its ctx is done. A task that was on its
+// way belongs to the caller.
+func (s *store) withdraw(ctx context.Context, w *waiter) (*backend.Assignment, error) {
+	why := ctx.Err()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
+	defer cancel()
+	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "0"})
+	if err != nil || reply == "back" {
+		return nil, why
+	}
+	select {
+	case g := <-w.ch:
+		return g.a, g.err
+	case <-time.After(time.Second):
+	}
+	a, _, err := s.ask(ctx, w.req, false, true)
+	if a == nil && err == nil {
+		err = why
+	}
+	return a, err
+}
+
+// lookForTasks looks for tasks that were handed over by a message that got lost.
+func (s *store) lookForTasks(ctx context.Context) {
+	for _, w := range s.waiting(lookAfter) {
+		reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "?"})
+		if err != nil || reply != "gone" {
+			continue
+		}
+		a, _, err := s.ask(ctx, w.req, true, true)
+		if a != nil || err != nil && ctx.Err() == nil {
+			w.give(grant{a, err})
+		}
+	}
+}
+
+// waiting returns the waiting claims that were last looked at so long ago.
+func (s *store) waiting(age time.Duration) []*waiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var ws []*waiter
+	for _, sl := range s.slots {
+		for _, w := range sl.waiters {
+			if w.member != "" && now.Sub(w.looked) >= age {
+				w.looked = now
+				ws = append(ws, w)
+			}
+		}
+	}
+	return ws
+}
+
+// give hands w what it waits for, unless it has it already.
+func (w *waiter) give(g grant) {
+	select {
+	case w.ch <- g:
+	default:
+	}
+}

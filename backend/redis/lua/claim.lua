@@ -1,0 +1,39 @@
+--! base fast pool task slot claim
+-- Leases one task to a slot, or registers its worker as waiting.
+-- ARGV: slot, session, op, wait 0/1, nested 0/1, again 0/1
+-- Answers as claim in lib/claim.lua, or {'session'}.
+local id, ses, op, wait, nested, again = arg(), arg(), arg(), arg() == '1', arg() == '1', arg() == '1'
+local s = slot(id)
+if not s then return { 'slot' } end
+if not s.ses then
+  if call('HEXISTS', P .. 'sx', ses) == 0 then return { 'session' } end
+  s.ses = ses
+  call('HSET', P .. 'slots', id, cjson.encode(s))
+  call('ZADD', P .. 'sl:' .. s.p, 0, id)
+  call('HDEL', P .. 'p:' .. s.p, 'bl')
+end
+if s.ses ~= ses then return { 'slot' } end
+if s.op == op and s.t then -- the same claim sent again
+  local t = load(s.t)
+  if t and (t.s == 'R' or t.s == 'G') and t.g == id and call('HGET', tkey(s.t), 'u') == op then
+    return { 'A', pack(assignment(full(t), t.L), 11) }
+  end
+end
+if again then -- a hand-over may have got lost on its way
+  local run = call('HGETALL', P .. 'run:' .. s.p)
+  for i = 1, #run, 2 do
+    if run[i + 1] == id and call('HGET', tkey(run[i]), 'u') == op then
+      local t = full(load(run[i]))
+      return { 'A', pack(assignment(t, t.L), 11) }
+    end
+  end
+end
+local reply = claim(ses, id, op, wait, nested, s.p)
+if reply[1] == 'A' then
+  s.op, s.t = op, reply[3]
+  call('HSET', P .. 'slots', id, cjson.encode(s))
+elseif reply[1] == 'retired' then
+  endslot(id, s, 'its worker retired')
+end
+flush()
+return reply

@@ -1,0 +1,17 @@
+--! base
+-- Lists IDs of jobs, highest first. ARGV: pool or '', cursor or '', limit, number of statuses, statuses
+local name, before, limit = arg(), arg(), num()
+local statuses = {}
+for i = 1, num() do statuses[i] = arg() end
+local names = { name }
+if name == '' then names = call('SMEMBERS', P .. 'pools') end
+local ids = {}
+for _, n in ipairs(names) do
+  for _, s in ipairs(statuses) do
+    local page = call('ZREVRANGEBYLEX', P .. 'x:' .. s .. ':' .. n, before == '' and '+' or '(' .. before, '-', 'LIMIT', 0, limit)
+    for _, id in ipairs(page) do ids[#ids + 1] = id end
+  end
+end
+table.sort(ids, function(a, b) return a > b end)
+for i = #ids, limit + 1, -1 do ids[i] = nil end
+return ids

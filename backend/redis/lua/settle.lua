@@ -1,0 +1,95 @@
+--! base fast settle pool task slot claim
+-- Ends attempts, and may claim the next task for the slot of the last one.
+-- ARGV: claim 0/1, then if 1: pool, the waiting worker; then
+--       number of ends, then for each: id, lease, outcome (1 succeeded, 2 failed, 3 released),
+--       result, number of yields, yields (number, data), failure code, detail, note,
+--       permanent 0/1, retry in ms, leave 0/1
+-- Answers a list with a status letter for each, or 'lost'; then with claim 'A' and the
+-- assignment, 'wait', or 'slot'.
+local function storeyields(t, list)
+  local newest
+  for _, y in ipairs(list) do
+    if y[1] > t.y then
+      t.y, newest = y[1], y[2]
+      local keep = pool(t.p).keep
+      if keep > 0 then
+        call('ZADD', P .. 'y:' .. t.id, y[1], pack({ int(y[1]), y[2] }))
+        call('ZREMRANGEBYRANK', P .. 'y:' .. t.id, 0, -keep - 1)
+      end
+    end
+  end
+  return newest
+end
+
+local function conclude(t, e)
+  local newest = storeyields(t, e.yields)
+  if newest then call('HSET', tkey(t.id), 'r', newest, 'y', t.y) end
+  unlease(t)
+  local slot_ = t.g
+  if e.outcome == '1' then
+    if t.s == 'G' then
+      finish(t, 'C', {})
+    elseif t.k == '2' then
+      finish(t, 'S', { 'r', e.result })
+    else
+      call('HDEL', tkey(t.id), 'f', 'fd', 'fn')
+      finish(t, 'S', {})
+    end
+  elseif e.outcome == '2' then
+    t.e = t.e + 1
+    fail(t, { 'f', e.code, 'fd', e.detail, 'fn', e.note }, e.permanent == '0' and retryable(t, false), e.retry)
+  elseif t.s == 'G' then
+    finish(t, 'C', {})
+  else
+    t.a = t.a - 1
+    setindex(t, 'P')
+    t.v = t.v + 1
+    call('HSET', tkey(t.id), 's', 'P', 'v', t.v, 'a', t.a)
+    call('HDEL', tkey(t.id), 'L', 'g', 'u', 'w', 'M')
+    touch(t)
+    enqueue(t, 0)
+  end
+  return slot_
+end
+
+local function settle()
+  local e = { id = arg(), lease = arg(), outcome = arg(), result = arg(), yields = {} }
+  for i = 1, num() do e.yields[i] = { num(), arg() } end
+  e.code, e.detail, e.note, e.permanent, e.retry, e.leave = arg(), arg(), arg(), arg(), num(), arg()
+  local t = load(e.id)
+  if not t or t.L ~= e.lease or not (t.s == 'R' or t.s == 'G') then
+    -- The same end sent again is answered as the first time: jobs keep it, and of calls
+    -- the record is there until the result is acknowledged.
+    local last = t and call('HGET', tkey(e.id), 'Z')
+    if last and string.sub(last, 2) == e.lease then return string.sub(last, 1, 1) end
+    return call('GET', P .. 'z:' .. e.lease) or 'lost'
+  end
+  local slot_ = conclude(t, e)
+  if call('EXISTS', tkey(e.id)) == 1 then
+    call('HSET', tkey(e.id), 'Z', t.s .. e.lease)
+  else
+    remember(e.lease, t.s)
+  end
+  if e.leave == '1' then
+    local s = slot(slot_)
+    if s then endslot(slot_, s, 'its worker left') end
+  end
+  return t.s
+end
+
+for i = #replies + 1, n do replies[i] = settle() end
+if name then
+  local w = worker(next_)
+  local t = slot(w.slot) and popalive(name, false)
+  if t then
+    replies[n + 1] = 'A'
+    replies[n + 2] = pack(grant(t, w), 11)
+  elseif not slot(w.slot) then
+    replies[n + 1] = 'slot'
+  else
+    rest(pool(name), next_)
+    replies[n + 1] = 'wait'
+  end
+end
+flush()
+return replies

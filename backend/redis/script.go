@@ -1,0 +1,85 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // Redis names scripts by their SHA-1
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua
+var sources embed.FS
+
+// script is one step: a file of lua/ behind the parts of lua/lib that its first line
+// names.
+type script struct{ name, text, sha string }
+
+func load(name string) *script {
+	text := source(name + ".lua")
+	first, _, _ := strings.Cut(text, "\n")
+	var b strings.Builder
+	for _, part := range strings.Fields(strings.TrimPrefix(first, "--!")) {
+		b.WriteString(source("lib/" + part + ".lua"))
+	}
+	b.WriteString(text)
+	sum := sha1.Sum([]byte(b.String())) //nolint:gosec // see above
+	return &script{name: name, text: b.String(), sha: hex.EncodeToString(sum[:])}
+}
+
+func source(path string) string {
+	data, err := sources.ReadFile("lua/" + path)
+	if err != nil {
+		panic(err) // the file is embedded or the program was not built
+	}
+	return string(data)
+}
+
+var (
+	scriptAwait    = load("await")
+	scriptBeat     = load("beat")
+	scriptCancel   = load("cancel")
+	scriptClaim    = load("claim")
+	scriptExit     = load("exit")
+	scriptGet      = load("get")
+	scriptJoin     = load("join")
+	scriptLeave    = load("leave")
+	scriptList     = load("list")
+	scriptLock     = load("lock")
+	scriptLocks    = load("locks")
+	scriptPools    = load("pools")
+	scriptRemove   = load("remove")
+	scriptReserve  = load("reserve")
+	scriptSettle   = load("settle")
+	scriptSubmit   = load("submit")
+	scriptSweep    = load("sweep")
+	scriptWithdraw = load("withdraw")
+	scriptYield    = load("yield")
+	scriptYields   = load("yields")
+)
+
+// eval runs a script in a pipeline that it may share with others, and returns the reply.
+// args follow the random number that every script begins with.
+func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 1, s.prefix, rand.Uint64N(1 << 52)}, args...)...)
+	err := s.pipe.do(ctx, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed
+		again := append([]any{"eval", sc.text, 1, s.prefix, rand.Uint64N(1 << 52)}, args...)
+		cmd = redis.NewCmd(ctx, again...)
+		err = s.pipe.do(ctx, cmd)
+	}
+	switch {
+	case err == nil:
+		return cmd.Val(), nil
+	case err == redis.Nil: //nolint:errorlint // the sentinel itself: a script returned false
+		return nil, nil
+	}
+	return nil, fmt.Errorf("redis: step %q: %w", sc.name, err)
+}

@@ -1,0 +1,247 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
+
+// store is one namespace as this process uses it.
+type store struct {
+	b      *Backend
+	prefix string
+	pipe   *pipe
+	inbox  *inbox
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	slots    map[string]*slot // whose workers live in this process
+	watching map[string]*watched
+}
+
+// session is a process's presence, with the calls whose results it awaits.
+type session struct {
+	backend.Session
+	inbox backend.Inbox
+	calls map[string]time.Time // unfinished, by when they were submitted
+	acks  []string             // records of delivered results, to be deleted
+}
+
+func newStore(b *Backend, namespace string) *store {
+	s := &store{
+		b: b, prefix: keyPrefix(b.opts.Prefix, namespace), pipe: &pipe{rdb: b.rdb},
+		sessions: make(map[string]*session), slots: make(map[string]*slot), watching: make(map[string]*watched),
+	}
+	s.inbox = newInbox(s)
+	return s
+}
+
+var _ backend.Store = (*store)(nil)
+
+// text runs a script that answers with a string.
+func (s *store) text(ctx context.Context, sc *script, args []any) (string, error) {
+	reply, err := s.eval(ctx, sc, args)
+	if err != nil {
+		return "", err
+	}
+	text, ok := reply.(string)
+	if !ok {
+		return "", fmt.Errorf("%w: step %q answered %T", errForeign, sc.name, reply)
+	}
+	return text, nil
+}
+
+// texts runs a script that answers with a list of strings, or with one string: a refusal.
+func (s *store) texts(ctx context.Context, sc *script, args []any) (list []string, refusal string, err error) {
+	reply, err := s.eval(ctx, sc, args)
+	if err != nil {
+		return nil, "", err
+	}
+	switch r := reply.(type) {
+	case string:
+		return nil, r, nil
+	case []any:
+		list = make([]string, len(r))
+		for i, v := range r {
+			var ok bool
+			if list[i], ok = v.(string); !ok {
+				return nil, "", fmt.Errorf("%w: step %q answered a list with %T", errForeign, sc.name, v)
+			}
+		}
+		return list, "", nil
+	}
+	return nil, "", fmt.Errorf("%w: step %q answered %T", errForeign, sc.name, reply)
+}
+
+// full reports whether the server refused a step because its memory is full.
+func full(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "OOM command not allowed")
+}
+
+// Join implements [backend.Store].
+func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) error {
+	args := []any{
+		j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
+		int64(j.Quota.CPU*1000 + 0.5), j.Quota.Memory, len(j.Pools),
+	}
+	for _, p := range j.Pools {
+		args = append(args, p.Name, int(p.Kind), p.MaxWorkers, p.Spare, int64(p.CPU*1000+0.5), p.Memory,
+			millis(p.Timeout), millis(p.Grace), p.Retries, p.CrashBudget, p.KeepYields, p.MaxPending)
+	}
+	s.mu.Lock()
+	ses, known := s.sessions[j.ID]
+	if !known {
+		ses = &session{calls: make(map[string]time.Time)}
+		s.sessions[j.ID] = ses
+	}
+	ses.Session, ses.inbox = j, in
+	s.mu.Unlock()
+	if err := s.inbox.listen(ctx, j.ID); err != nil {
+		return err
+	}
+	_, err := s.text(ctx, scriptJoin, args)
+	return err
+}
+
+// Leave implements [backend.Store].
+func (s *store) Leave(ctx context.Context, id string) error {
+	if _, err := s.text(ctx, scriptLeave, []any{id}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	ses := s.sessions[id]
+	delete(s.sessions, id)
+	s.mu.Unlock()
+	s.inbox.ignore(ctx, id)
+	if ses != nil {
+		return s.acknowledge(ctx, ses)
+	}
+	return nil
+}
+
+// Submit implements [backend.Client].
+func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submission) ([]backend.Submitted, error) {
+	args := make([]any, 0, 2+8*len(tasks))
+	args = append(args, id, len(tasks))
+	now := time.Now()
+	s.mu.Lock()
+	ses := s.sessions[id]
+	for i := range tasks {
+		t := &tasks[i]
+		args = append(args, t.ID, int(t.Kind), t.Pool, t.Input, t.Parent, t.Depth, len(t.Locks))
+		for _, key := range t.Locks {
+			args = append(args, key)
+		}
+		if ses != nil && t.Kind == backend.Function {
+			ses.calls[t.ID] = now // before the result can come
+		}
+	}
+	s.mu.Unlock()
+	replies, refusal, err := s.texts(ctx, scriptSubmit, args)
+	if full(err) {
+		answers := make([]backend.Submitted, len(tasks))
+		for i := range answers {
+			answers[i].Err = backend.ErrBackpressure
+		}
+		return answers, nil
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case refusal == "session":
+		return nil, backend.ErrSessionLost
+	case len(replies) != len(tasks):
+		return nil, errForeign
+	}
+	answers := make([]backend.Submitted, len(tasks))
+	for i, r := range replies {
+		if answers[i], err = submitted(&tasks[i], r); err != nil {
+			return nil, err
+		}
+		if answers[i].Err != nil && tasks[i].Kind == backend.Function {
+			s.forgetCall(id, tasks[i].ID)
+		}
+	}
+	return answers, nil
+}
+
+func (s *store) forgetCall(session, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ses := s.sessions[session]; ses != nil {
+		delete(ses.calls, id)
+	}
+}
+
+// submitted reads submit.lua's answer for one task.
+func submitted(t *backend.Submission, reply string) (backend.Submitted, error) {
+	if held, ok := strings.CutPrefix(reply, "lock"); ok {
+		return backend.Submitted{Err: lockError(held)}, nil
+	}
+	rest, existing := strings.CutPrefix(reply, "=")
+	if id, ok := strings.CutPrefix(rest, "S"); ok {
+		return backend.Submitted{Existing: existing, Slot: backend.Slot{ID: id, Pool: t.Pool}}, nil
+	}
+	switch reply {
+	case "":
+		return backend.Submitted{}, nil
+	case "=":
+		return backend.Submitted{Existing: true}, nil
+	case "kind":
+		return backend.Submitted{Err: backend.ErrWrongKind}, nil
+	case "exists":
+		return backend.Submitted{Err: backend.ErrTaskExists}, nil
+	case "full":
+		return backend.Submitted{Err: backend.ErrBackpressure}, nil
+	}
+	return backend.Submitted{}, errForeign
+}
+
+func lockError(text string) error {
+	f, err := netstrings(text)
+	if err != nil || len(f) != 2 {
+		return errForeign
+	}
+	return &backend.LockError{Key: f[0], Holder: f[1]}
+}
+
+// Cancel implements [backend.Client].
+func (s *store) Cancel(ctx context.Context, ids []string) ([]error, error) {
+	reply, err := s.text(ctx, scriptCancel, list(ids))
+	if err != nil {
+		return nil, err
+	}
+	if len(reply) != len(ids) {
+		return nil, errForeign
+	}
+	errs := make([]error, len(ids))
+	for i := range ids {
+		if reply[i] == 'N' {
+			errs[i] = backend.ErrNotFound
+		}
+	}
+	return errs, nil
+}
+
+// Remove implements [backend.Client].
+func (s *store) Remove(ctx context.Context, ids []string) error {
+	_, err := s.text(ctx, scriptRemove, list(ids))
+	return err
+}
+
+// list is a number of values and the values, as scripts read them.
+func list(values []string) []any {
+	args := make([]any, 0, 1+len(values))
+	args = append(args, len(values))
+	for _, v := range values {
+		args = append(args, v)
+	}
+	return args
+}
+
+var errClosed = errors.New("redis: the backend is closed")

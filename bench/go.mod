@@ -1,0 +1,14 @@
+module github.com/multinode/mn/bench
+
+go 1.26.0
+
+replace github.com/multinode/mn => ../
+
+require (
+	github.com/google/uuid v1.6.0
+	github.com/multinode/mn v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect

@@ -1,0 +1,67 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/multinode/mn/backend"
+)
+
+// nextClaim is a worker's next claim where it was sent together with a settlement.
+type nextClaim struct {
+	req  backend.ClaimRequest // with an Op, if there is such a claim
+	sent bool                 // its answer is got
+	got  backend.Exchanged
+}
+
+// giveUp ends a claim that waits and that nobody will wait for.
+func (n *nextClaim) giveUp() {
+	if n.sent && n.got.Claim != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, _ = n.got.Claim.Wait(ctx)
+	}
+	*n = nextClaim{}
+}
+
+// request is the worker's next claim.
+func (w *worker) request() backend.ClaimRequest {
+	cooldown := w.pool.Cooldown
+	if w.pool.Spec.Kind == backend.Job {
+		cooldown = 0
+	}
+	return backend.ClaimRequest{Slot: w.slot.ID, Session: w.proc.Session.ID, Op: w.nextOp(), Cooldown: cooldown}
+}
+
+// nextTask claims the next task, or takes over what was claimed with the last settlement.
+func (w *worker) nextTask() (*backend.Assignment, error) {
+	n := w.next
+	w.next = nextClaim{}
+	switch {
+	case n.req.Op == 0:
+		return w.claim(w.ctx, w.request())
+	case !n.sent: // the exchange failed: the same claim again
+		return w.claim(w.ctx, n.req)
+	case n.got.Task != nil:
+		return n.got.Task, nil
+	case n.got.Err != nil:
+		return nil, n.got.Err
+	}
+	as, err := n.got.Claim.Wait(w.ctx)
+	if err != nil && w.ctx.Err() == nil && !final(err) {
+		return w.claim(w.ctx, n.req)
+	}
+	return as, err
+}
+
+// exchange settles an attempt and claims the worker's next task in one exchange. It
+// reports false if that is not possible here, and nothing was done.
+func (w *worker) exchange(a *Attempt, s backend.Settlement) (answer backend.Settled, done bool, err error) {
+	ex := w.proc.exchanger
+	if ex == nil || w.pool.Spec.Kind == backend.Job || a.offer != nil || a.lending.used() || w.ctx.Err() != nil {
+		return answer, false, nil
+	}
+	w.next = nextClaim{req: w.request()}
+	w.next.got, err = ex.Exchange(context.Background(), s, w.next.req)
+	w.next.sent = err == nil
+	return w.next.got.Settled, true, err
+}
