@@ -3,6 +3,7 @@ package mn_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,4 +236,33 @@ func TestCleanupContextLivesToTheEndOfTheGrace(t *testing.T) {
 		settled()
 		require.ErrorIs(t, cleaned.entries()[1], context.Canceled)
 	})
+}
+
+// A worker whose goroutine is lost takes no other call along.
+func TestCallBehindAHandlerThatDoesNotReturnIsNotCharged(t *testing.T) {
+	for name, end := range map[string]func(){
+		"abandoned": func() { pass(time.Hour) },
+		"Goexit":    runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := mn.NewFunction("f", func(ctx context.Context, bad bool) (int, error) {
+					if bad {
+						pass(time.Second)
+						end()
+					}
+					return mn.Attempt(ctx), nil
+				}, mn.MaxWorkers(1), mn.Timeout(time.Minute), mn.CancellationGrace(time.Minute))
+				app := mntest.New(t, f)
+				first := f.On(app).Go(t.Context(), true)
+				settled()
+				attempt, err := f.On(app).Call(t.Context(), false)
+				require.NoError(t, err)
+				require.Equal(t, 1, attempt)
+				_, err = first.Wait(t.Context())
+				require.Error(t, err)
+				pass(2 * time.Hour)
+			})
+		})
+	}
 }

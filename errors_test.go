@@ -41,9 +41,8 @@ func TestDefinitionThatTheAppWasNotGivenIsUnknown(t *testing.T) {
 func TestNameOfTheOtherKindIsRefused(t *testing.T) {
 	p := newPlace(t)
 	p.app(mn.NewJob("thing", obedient))
-	f := mn.NewFunction("thing", nothing)
-	client := p.app(mn.NewFunction[int, int]("thing", nil))
-	_, err := f.On(client).Call(t.Context(), 1)
+	f := mn.NewFunction[int, int]("thing", nil)
+	_, err := f.On(p.app(f)).Call(t.Context(), 1)
 	require.ErrorContains(t, err, `mn: call of function "thing": the name belongs to a definition of the other kind`)
 }
 

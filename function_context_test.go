@@ -139,8 +139,11 @@ func TestCallsOfAClosedAppFail(t *testing.T) {
 		require.ErrorIs(t, err, mn.ErrAppClosed)
 		_, err = f.On(app).Go(t.Context(), 1).Wait(t.Context())
 		require.ErrorIs(t, err, mn.ErrAppClosed)
-		for _, err := range f.On(app).Map(t.Context(), upTo(3)) {
+		told := 0
+		for _, err := range f.On(app).Map(t.Context(), upTo(1000)) {
 			require.ErrorIs(t, err, mn.ErrAppClosed)
+			told++
 		}
+		assert.Equal(t, 1, told, "once, not for each input")
 	})
 }

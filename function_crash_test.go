@@ -86,10 +86,11 @@ func TestCallOfASilentWorkerRunsAgainWithinTheTiming(t *testing.T) {
 			return mn.Attempt(ctx), nil
 		})
 		p := newPlace(t)
-		client := p.app(mn.NewFunction[int, int]("silent", nil))
+		there := mn.NewFunction[int, int]("silent", nil)
+		client := p.app(there)
 		mntest.NewWith(t, mn.Config{Backend: p, Definitions: []mn.Definition{f}}, mntest.DropHeartbeats(5))
 		began := time.Now()
-		call := f.On(client).Go(t.Context(), 1)
+		call := there.On(client).Go(t.Context(), 1)
 		settled()
 		p.app(f) // runs it again
 		out, err := call.Wait(t.Context())

@@ -2,10 +2,8 @@ package mn_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
-	"github.com/multinode/mn/backend"
 )
 
 // The tests of jobs run in synctest bubbles, where time passes when every goroutine
@@ -121,82 +118,3 @@ func (l *logged) Write(line []byte) (int, error) {
 }
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-// tap is a memory backend that lets a test have its say before an exchange.
-type tap struct {
-	backend.Backend
-	yield  func(context.Context, []backend.Yield) error
-	settle func(context.Context, []backend.Settlement) error
-	yields func()
-	down   atomic.Bool // every exchange of a worker fails
-}
-
-var errDown = errors.New("connection refused")
-
-func (b *tap) Namespace(name string) backend.Store {
-	return &tapStore{Store: b.Backend.Namespace(name), tap: b}
-}
-
-type tapStore struct {
-	backend.Store
-	tap *tap
-}
-
-func (s *tapStore) Yield(ctx context.Context, l backend.Lease, ys []backend.Yield) error {
-	if s.tap.down.Load() {
-		return errDown
-	}
-	if f := s.tap.yield; f != nil {
-		if err := f(ctx, ys); err != nil {
-			return err
-		}
-	}
-	return s.Store.Yield(ctx, l, ys)
-}
-
-func (s *tapStore) Settle(ctx context.Context, ends []backend.Settlement) ([]backend.Settled, error) {
-	if s.tap.down.Load() {
-		return nil, errDown
-	}
-	if f := s.tap.settle; f != nil {
-		if err := f(ctx, ends); err != nil {
-			return nil, err
-		}
-	}
-	return s.Store.Settle(ctx, ends)
-}
-
-func (s *tapStore) Yields(ctx context.Context, id string, after uint64, limit int) ([]backend.Yield, error) {
-	if f := s.tap.yields; f != nil {
-		f()
-	}
-	return s.Store.Yields(ctx, id, after, limit)
-}
-
-func (s *tapStore) Heartbeat(ctx context.Context, session string, ls []backend.Lease) ([]backend.LeaseState, error) {
-	if s.tap.down.Load() {
-		return nil, errDown
-	}
-	return s.Store.Heartbeat(ctx, session, ls)
-}
-
-func (s *tapStore) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	if s.tap.down.Load() {
-		return nil, errDown
-	}
-	return s.Store.Claim(ctx, req)
-}
-
-func (s *tapStore) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	if s.tap.down.Load() {
-		return nil, errDown
-	}
-	return s.Store.Reserve(ctx, session, pools)
-}
-
-func (s *tapStore) Exit(ctx context.Context, exits []backend.SlotExit) error {
-	if s.tap.down.Load() {
-		return errDown
-	}
-	return s.Store.Exit(ctx, exits)
-}

@@ -5,11 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -86,6 +83,7 @@ type App struct {
 	process     *worker.Process
 	scaler      *scaler.Scaler
 	calls       calls
+	role        *provisioner.Worker // the slot that this process serves, if it was launched as a worker
 
 	joining sync.Mutex // one Join at a time
 	session backend.Session
@@ -106,6 +104,7 @@ func New(cfg Config) (*App, error) {
 	cfg.setDefaults()
 	a := &App{cfg: cfg, definitions: make(map[string]*definition)}
 	a.closed, a.ended = make(chan struct{}), make(chan struct{})
+	a.assumeRole()
 	if err := a.check(); err != nil {
 		return nil, err
 	}
@@ -113,7 +112,7 @@ func New(cfg Config) (*App, error) {
 	a.store = cfg.Backend.Namespace(cfg.Name)
 	a.session = a.newSession()
 	a.build()
-	if err := cfg.Provisioner.Open(cfg.Name, (*host)(a)); err != nil {
+	if err := a.cfg.Provisioner.Open(cfg.Name, (*host)(a)); err != nil {
 		return nil, fmt.Errorf("mn: app %q: %w", cfg.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeBound)
@@ -174,6 +173,7 @@ func (a *App) check() error {
 	if q := a.cfg.Quota; !(q.CPU >= 0) || q.Memory < 0 {
 		f.add("Config.Quota must not be negative")
 	}
+	a.checkSharing(&f)
 	a.cfg.Timing.check(&f)
 	return f.err()
 }
@@ -239,7 +239,7 @@ func (a *App) build() {
 		Causes: worker.Causes{
 			Cancelled: ErrJobCancelled, Timeout: ErrTimeout, Lost: ErrLeaseLost, Draining: ErrDraining,
 		},
-		Describe: a.describe, Rejoin: a.rejoin,
+		Describe: a.describe, Rejoin: a.rejoin, HardExit: a.hardExit(),
 	})
 	a.scaler = scaler.New(scaler.Config{
 		Store: a.store, Session: a.session.ID, Provisioner: a.cfg.Provisioner, Pools: hardware,
@@ -275,22 +275,4 @@ func (f *failure) clip(limit int) {
 	if len(f.Stack) > room {
 		f.Stack = f.Stack[:room] + "…"
 	}
-}
-
-// Run is the main of a program: it calls main with a context that carries the app
-// and ends at SIGINT, SIGTERM or with ctx; then it shuts the app down, for which
-// running work has ten seconds. A second signal ends the program at once. It returns
-// main's error, or else Shutdown's.
-func (a *App) Run(ctx context.Context, main func(context.Context) error) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	unregister := context.AfterFunc(ctx, stop)
-	defer unregister()
-	err := main(a.Context(ctx))
-	bounded, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if down := a.Shutdown(bounded); err == nil {
-		err = down
-	}
-	return err
 }

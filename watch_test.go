@@ -238,10 +238,14 @@ func TestReplayMissesNoKeptYieldThoughTheReaderIsSlow(t *testing.T) {
 func TestReplayMissesNoKeptYieldThoughTheJobGoesOnMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads := 0
-		store := &tap{Backend: memory.New(), yields: func() {
+		store := &tap{Backend: memory.New(), before: func(op string) error {
+			if op != "yields" {
+				return nil
+			}
 			if reads++; reads == 1 {
 				pass(7 * time.Second)
 			}
+			return nil
 		}}
 		job := mn.NewJob("count", counting, mn.KeepYields(5))
 		j := job.On(mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}}))

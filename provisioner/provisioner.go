@@ -6,7 +6,11 @@
 // decided elsewhere. What it learns about a worker's end it reports to its [Host].
 package provisioner
 
-import "context"
+import (
+	"context"
+	"strings"
+	"time"
+)
 
 // Resources are the hardware of one worker.
 type Resources struct {
@@ -27,6 +31,8 @@ type Worker struct {
 type Exit struct {
 	// Note tells the user in plain words, such as "exit code 137: out of memory".
 	Note string
+	// Lived is how long it ran, 0 if that is not known or it never did.
+	Lived time.Duration
 	// Refused: the worker never came, because the platform has no room for it or
 	// does not accept it.
 	Refused bool
@@ -73,3 +79,24 @@ func (none) Open(string, Host) error     { return nil }
 func (none) Launch(Worker)               {}
 func (none) Kill(string)                 {}
 func (none) Close(context.Context) error { return nil }
+
+// WorkerVariable is the environment variable by which a process learns that it was
+// launched as a worker, and for which slot: "pool/slot".
+const WorkerVariable = "MN_WORKER"
+
+// Exit codes of worker processes beside 0, which means that the worker ended by itself.
+const (
+	// ExitRefused: it cannot serve the slot, for example because it has no such definition.
+	ExitRefused = 78 // EX_CONFIG of sysexits.h
+	// ExitKilled: a handler did not return within its grace, so the process ended itself.
+	ExitKilled = 137 // as after SIGKILL
+)
+
+// WorkerEnv is WorkerVariable for a worker, as "KEY=value".
+func WorkerEnv(w Worker) string { return WorkerVariable + "=" + w.Pool + "/" + w.ID }
+
+// ParseWorker reads WorkerVariable's value; false if it is not one.
+func ParseWorker(value string) (w Worker, ok bool) {
+	w.Pool, w.ID, ok = strings.Cut(value, "/")
+	return w, ok && w.Pool != "" && w.ID != ""
+}

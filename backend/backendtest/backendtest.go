@@ -58,7 +58,7 @@ var topics = []struct {
 	{"transition", transitionRules},
 	{"repeat", repeatRules},
 	{"exchange", exchangeRules},
-//	{"stress", stressRules},
+	{"stress", stressRules},
 }
 
 // Run tests a backend. open is called once for each case and returns a backend that
@@ -72,6 +72,6 @@ func Run(t *testing.T, open func(t *testing.T) backend.Backend) {
 			}
 		})
 	}
-//	t.Run("random histories", func(t *testing.T) { RunHistories(t, open) })
-//	t.Run("work under faults", func(t *testing.T) { RunFaults(t, open) })
+	t.Run("random histories", func(t *testing.T) { RunHistories(t, open) })
+	t.Run("work under faults", func(t *testing.T) { RunFaults(t, open) })
 }

@@ -28,6 +28,9 @@ func New() *Backend {
 	return &Backend{stores: make(map[string]*store)}
 }
 
+// InProcess tells that other processes do not share it.
+func (b *Backend) InProcess() {}
+
 // Namespace implements [backend.Backend].
 func (b *Backend) Namespace(name string) backend.Store {
 	b.mu.Lock()

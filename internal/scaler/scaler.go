@@ -22,6 +22,10 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// shortLife is the age below which the death of a worker counts as a refusal: a program
+// that crashes as it starts must not be launched in a loop.
+const shortLife = 2 * time.Second
+
 // Config is what a Scaler needs.
 type Config struct {
 	Store       backend.Store
@@ -88,7 +92,7 @@ func (s *Scaler) free(slot string, e provisioner.Exit) {
 // Exited tells the backend what the platform saw of a worker's end. It blocks for
 // one exchange.
 func (s *Scaler) Exited(w provisioner.Worker, e provisioner.Exit) {
-	if e.Refused {
+	if e.Refused || e.Lived > 0 && e.Lived < shortLife {
 		s.rest(w.Pool, e.Note)
 	}
 	s.free(w.ID, e)

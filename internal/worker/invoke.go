@@ -31,6 +31,9 @@ func (w *worker) execute(as *backend.Assignment, o *offer) bool {
 	returned := false
 	defer func() {
 		if !returned { // Goexit is ending this goroutine
+			if o == nil {
+				w.kill()
+			}
 			w.conclude(a, nil, ErrGoexit, leave)
 		}
 	}()

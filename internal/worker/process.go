@@ -39,6 +39,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Describe encodes a failed attempt's error. Permanent says not to retry it.
 	Describe func(a *Attempt, err error) (f *backend.Failure, permanent bool)
+	// HardExit ends the process after an attempt was abandoned; nil where that would end
+	// more than the worker.
+	HardExit func()
 	// Rejoin joins the session anew after the backend had ended it.
 	Rejoin func(context.Context) error
 }

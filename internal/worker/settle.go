@@ -115,8 +115,14 @@ func (a *Attempt) abandon() {
 	}
 	p.Logger.Error("mn: handler did not return within its grace; its attempt is ended and its goroutine left running",
 		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
+	if a.offer == nil {
+		w.kill() // its goroutine is not coming back, so nothing may be claimed for it
+	}
 	job := w.pool.Spec.Kind == backend.Job
 	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)
+	if p.HardExit != nil {
+		p.HardExit()
+	}
 	if a.offer != nil { // the worker is that of the handler that waits, and goes on
 		a.offer.end(false)
 		return

@@ -1,0 +1,157 @@
+package mn_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multinode/mn"
+	"github.com/multinode/mn/backend"
+	"github.com/multinode/mn/backend/memory"
+	"github.com/multinode/mn/mntest"
+)
+
+// flaky makes the first tries of each exchange fail: before it is done, then after it
+// is done, when its reply is lost.
+func flaky(tries int) *tap {
+	var mu sync.Mutex
+	failed := map[string]int{}
+	fail := func(op string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed[op] < tries {
+			failed[op]++
+			return errDown
+		}
+		return nil
+	}
+	return &tap{
+		Backend: memory.New(),
+		before:  func(op string) error { return fail(op + " before") },
+		after:   func(op string) error { return fail(op + " after") },
+	}
+}
+
+func TestEveryExchangeIsRepeatedAndCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := log[int]{}
+		double := mn.NewFunction("double", func(_ context.Context, in int) (int, error) { return 2 * in, nil })
+		job := mn.NewJob("work", func(ctx context.Context, in int, yield func(int) bool) error {
+			runs.add(in)
+			if err := mn.TryLock(ctx, "b"); err != nil {
+				return err
+			}
+			v, err := double.Call(ctx, in)
+			yield(v)
+			if in == 0 {
+				<-ctx.Done()
+			}
+			return err
+		}, mn.KeepYields(3))
+		store := flaky(0)
+		app := mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job, double}})
+		*store = tap{Backend: store.Backend, before: flaky(2).before, after: flaky(2).after}
+		j := job.On(app)
+
+		id, err := j.Start(t.Context(), 21, mn.WithLock("a"))
+		require.NoError(t, err)
+		out, err := j.Wait(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, 42, out)
+		require.Equal(t, 1, get(t, j, id).Attempt)
+		require.Equal(t, []uint64{1}, numbers(watched(t, j, id, mn.FromYield(1))))
+
+		waits, err := j.Start(t.Context(), 0, mn.WithLock("a"))
+		require.NoError(t, err)
+		require.NoError(t, j.Cancel(t.Context(), waits))
+		require.ElementsMatch(t, []mn.JobID{id, waits}, listed(t, j))
+		lockKeys(t, app)
+		_, err = j.Wait(t.Context(), waits)
+		require.ErrorIs(t, err, mn.ErrJobCancelled)
+		require.NoError(t, j.Remove(t.Context(), waits))
+		require.False(t, exists(t, j, waits))
+		require.LessOrEqual(t, len(runs.entries()), 2, "nothing ran twice")
+	})
+}
+
+func TestExchangesAreGivenUpInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &tap{Backend: memory.New()}
+		job := mn.NewJob("count", counting)
+		app := mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}})
+		j := job.On(app)
+		store.down.Store(true)
+		began := time.Now()
+		_, err := j.Start(t.Context(), 1)
+		require.ErrorIs(t, err, errDown)
+		require.ErrorContains(t, err, `mn: start of job "count"`)
+		took := time.Since(began)
+		require.Greater(t, took, 10*time.Second)
+		require.Less(t, took, 20*time.Second)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = j.Get(ctx, unknownID)
+		require.Error(t, err)
+		require.Equal(t, took+time.Second, time.Since(began), "and with the caller's context")
+		store.down.Store(false)
+		_, err = j.Wait(t.Context(), start(t, j, 1))
+		require.NoError(t, err)
+	})
+}
+
+// A process that was cut off so long that the backend has forgotten it begins anew.
+func TestAppComesBackAfterItsSessionWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := memory.New()
+		store := &tap{Backend: shared}
+		slow := mn.NewFunction("slow", func(ctx context.Context, _ int) (int, error) {
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		}, mn.Timeout(1000*time.Hour))
+		job := mn.NewJob("count", counting)
+		app := mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job, slow}})
+		other := mn.NewJob("other", counting)
+		mntest.NewWith(t, mn.Config{Backend: shared, Definitions: []mn.Definition{other}}) // it sweeps
+		call := slow.On(app).Go(t.Context(), 1)
+		lost := start(t, job.On(app), 1000)
+
+		store.down.Store(true)
+		pass(time.Minute)
+		store.down.Store(false)
+		_, err := job.On(app).Wait(t.Context(), lost)
+		require.ErrorIs(t, err, mn.ErrWorkerLost)
+		id, err := job.On(app).Start(t.Context(), 3) // before the next heartbeat
+		require.NoError(t, err)
+		out, err := job.On(app).Wait(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, 3, out)
+		_, err = call.Wait(t.Context())
+		require.ErrorIs(t, err, mn.ErrWorkerLost)
+		require.ErrorContains(t, err, "session")
+	})
+}
+
+func TestHeartbeatAlsoBringsALostSessionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := memory.New()
+		store := &tap{Backend: shared}
+		job := mn.NewJob("count", counting)
+		client := mn.NewJob[int, int]("count", nil)
+		mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}})
+		c := client.On(mntest.NewWith(t, mn.Config{Backend: shared, Definitions: []mn.Definition{client}}))
+		store.down.Store(true)
+		pass(time.Minute)
+		id := start(t, c, 3)
+		require.Equal(t, mn.Pending, get(t, c, id).Status)
+		require.Contains(t, get(t, c, id).Reason, `no app with a handler for "count" is running`)
+		store.down.Store(false)
+		require.Equal(t, mn.Succeeded, ended(t, c, id).Status)
+	})
+}
+
+var _ backend.Store = (*tapStore)(nil)
