@@ -25,13 +25,18 @@ type calls struct {
 
 // receiver takes the result of the call that was given index.
 type receiver struct {
-	to interface {
-		receive(index int, r backend.Result)
-	}
+	to    taker
 	index int
 }
 
-func (c *calls) add(id string, to interface{ receive(int, backend.Result) }, index int) {
+// taker is what waits for results.
+type taker interface {
+	receive(index int, r backend.Result)
+	// submitting reports whether the call is on its way to the backend.
+	submitting(index int) bool
+}
+
+func (c *calls) add(id string, to taker, index int) {
 	c.mu.Lock()
 	c.waiting[id] = receiver{to, index}
 	c.mu.Unlock()
@@ -46,13 +51,18 @@ func (c *calls) take(id string) (receiver, bool) {
 	return r, ok
 }
 
-// failAll ends all calls, because their results will never come.
+// failAll ends all calls that the backend had, because their results will never come.
 func (c *calls) failAll(note string) {
+	lost := make(map[string]receiver)
 	c.mu.Lock()
-	all := c.waiting
-	c.waiting = make(map[string]receiver)
+	for id, r := range c.waiting {
+		if !r.to.submitting(r.index) { // else it will come to the new session
+			lost[id] = r
+			delete(c.waiting, id)
+		}
+	}
 	c.mu.Unlock()
-	for id, r := range all {
+	for id, r := range lost {
 		r.to.receive(r.index, backend.Result{
 			ID: id, Status: backend.StatusFailed, Failure: &backend.Failure{Code: backend.CodeLost, Note: note},
 		})
@@ -72,6 +82,7 @@ type call struct {
 	id        string
 	ch        chan backend.Result // room for one
 	waitApart bool                // the handler itself does not wait: its worker is not lent
+	begun     atomic.Bool         // the backend has it
 }
 
 func newCall(app *App, a *worker.Attempt) *call {
@@ -80,6 +91,7 @@ func newCall(app *App, a *worker.Attempt) *call {
 		c = &call{ch: make(chan backend.Result, 1)}
 	}
 	c.app, c.attempt, c.waitApart = app, a, false
+	c.begun.Store(false)
 	return c
 }
 
@@ -91,6 +103,8 @@ func (c *call) free() {
 }
 
 func (c *call) receive(_ int, r backend.Result) { c.ch <- r }
+
+func (c *call) submitting(int) bool { return !c.begun.Load() }
 
 // wait waits for the result, or cancels the call if it is not wanted any more. It
 // ends c.

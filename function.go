@@ -122,9 +122,12 @@ func (f *Function[In, Out]) begin(ctx context.Context, in In) (*call, error) {
 	c.id = sub.ID
 	app.calls.add(c.id, c, 0)
 	answers, err := app.submit(ctx, []backend.Submission{sub})
-	if err == nil {
+	if err != nil { // the backend may have it nevertheless
+		app.cancelCalls([]string{c.id})
+	} else {
 		err = answers[0].Err
 	}
+	c.begun.Store(true)
 	if err != nil {
 		app.calls.take(c.id) // a result that came nevertheless finds nobody
 		return nil, outward(err, fmt.Sprintf("call of function %q", f.def.name))

@@ -50,8 +50,8 @@ func TestHandlersErrorTravelsAsRunError(t *testing.T) {
 func TestPanicFailsTheCallWithItsStackAndTheWorkerGoesOn(t *testing.T) {
 	f := mn.NewFunction("explode", func(_ context.Context, n int) (int, error) {
 		if n == 0 {
-			var m map[int]int
-			m[1] = 1
+			var none []int
+			return none[n], nil
 		}
 		return n, nil
 	}, mn.MaxWorkers(1))
@@ -60,7 +60,7 @@ func TestPanicFailsTheCallWithItsStackAndTheWorkerGoesOn(t *testing.T) {
 	var run *mn.RunError
 	require.ErrorAs(t, err, &run)
 	assert.True(t, run.Panicked())
-	assert.Equal(t, "panic: assignment to entry in nil map", run.Message)
+	assert.Equal(t, "panic: runtime error: index out of range [0] with length 0", run.Message)
 	assert.Contains(t, run.Stack, "function_test.go:")
 	out, err := f.Call(t.Context(), 3)
 	require.NoError(t, err)

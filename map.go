@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,6 +100,7 @@ type mapper[In, Out any] struct {
 	arrival chan struct{} // room for one: something has arrived
 	mu      sync.Mutex
 	arrived []mapArrival
+	under   []int // numbers that are being submitted
 
 	sending sync.Mutex // guards what follows; held while a batch is submitted
 	batch   []backend.Submission
@@ -200,7 +202,9 @@ func (m *mapper[In, Out]) send() {
 	for i := range m.batch {
 		m.app.calls.add(m.batch[i].ID, m, m.numbers[i])
 	}
+	m.beginSubmit(m.numbers)
 	answers, err := m.app.submit(m.ctx, m.batch)
+	m.beginSubmit(nil)
 	for i := range m.batch {
 		failed := err
 		if failed == nil {
@@ -216,6 +220,19 @@ func (m *mapper[In, Out]) send() {
 	}
 	clear(m.batch)
 	m.batch, m.numbers = m.batch[:0], m.numbers[:0]
+}
+
+// beginSubmit notes which inputs are on their way to the backend.
+func (m *mapper[In, Out]) beginSubmit(numbers []int) {
+	m.mu.Lock()
+	m.under = numbers
+	m.mu.Unlock()
+}
+
+func (m *mapper[In, Out]) submitting(number int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.under, number)
 }
 
 func (m *mapper[In, Out]) receive(number int, r backend.Result) {

@@ -7,6 +7,10 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +18,19 @@ import (
 
 	"github.com/multinode/mn"
 )
+
+// compiled finds what the compiler exports of mn and all that it imports.
+func compiled(t *testing.T) importer.Lookup {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "github.com/multinode/mn").Output()
+	require.NoError(t, err)
+	files := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		files[path] = file
+	}
+	return func(path string) (io.ReadCloser, error) { return os.Open(files[path]) }
+}
 
 // programErrors type-checks a program that defines a job and a function with options.
 func programErrors(t *testing.T, imp types.Importer, fset *token.FileSet, job, function string) (all []string) {
@@ -41,7 +58,7 @@ var (
 
 func TestOptionOfTheOtherKindDoesNotCompile(t *testing.T) {
 	fset := token.NewFileSet()
-	imp := importer.ForCompiler(fset, "source", nil) // reads mn once
+	imp := importer.ForCompiler(fset, "gc", compiled(t))
 	common := "mn.CPU(1), mn.Memory(mn.GiB), mn.Timeout(time.Hour), mn.CancellationGrace(0), mn.Retries(1), mn.Backoff(0, 0), mn.MaxPending(1)"
 	jobs := []string{"mn.MaxConcurrency(1)", "mn.KeepYields(1)", "mn.SyncYields()"}
 	functions := []string{"mn.MaxWorkers(1)", "mn.SpareWorkers(1)", "mn.Cooldown(0)"}

@@ -39,7 +39,9 @@ type Client interface {
 	// hands each at once to an idle worker if there is one. Where there is none and
 	// limits allow another, and the session launches that pool, it reserves a slot
 	// in the same step and names it in Submitted.Slot: the caller must launch it.
-	// A task ID that exists is not submitted again (Submitted.Existing).
+	// A task ID that exists is not submitted again (Submitted.Existing); the slot that
+	// was reserved with it for this session is named again while its worker has not
+	// come, because the first answer may have been lost.
 	//
 	// Per task: *LockError, ErrTaskExists, ErrWrongKind, ErrBackpressure. For the
 	// whole: ErrSessionLost.
@@ -79,7 +81,8 @@ type Worker interface {
 	// being handed over: it belongs to the caller. A claim repeated with the same
 	// Op returns the same task while that is leased.
 	//
-	// ErrSlotLost: the slot is not known (any more); the worker must end.
+	// ErrSlotLost: the slot is not known (any more); the worker must end. ErrSessionLost:
+	// at the first claim, the session is not known.
 	Claim(ctx context.Context, req ClaimRequest) (*Assignment, error)
 	// Heartbeat keeps the session, its slots and the given leases alive. Leases are
 	// never extended past the task's timeout and grace. ErrSessionLost if the

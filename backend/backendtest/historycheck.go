@@ -49,14 +49,14 @@ func (h *history) same(t *rapid.T, id string, want *modelTask, got *backend.Task
 
 func (h *history) checkLists(t *rapid.T) {
 	all := h.m.list()
-	require.Equal(t, all, h.page(backend.ListRequest{}))
+	require.Equal(t, all, h.listed(backend.ListRequest{}))
 	some := rapid.SliceOfNDistinct(rapid.SampledFrom(backend.Statuses[:]), 1, 3, rapid.ID).Draw(t, "statuses")
 	want := h.m.list(some...)
-	require.Equal(t, want, h.page(backend.ListRequest{Pool: jobs, Statuses: some}))
+	require.Equal(t, want, h.listed(backend.ListRequest{Pool: jobs, Statuses: some}))
 	limit := rapid.IntRange(1, 3).Draw(t, "limit")
 	before := rapid.SampledFrom(historyJobs).Draw(t, "before")
 	want = slices.DeleteFunc(want, func(id string) bool { return id >= before })
-	require.Equal(t, want[:min(limit, len(want))], h.page(backend.ListRequest{Statuses: some, Before: before, Limit: limit}))
+	require.Equal(t, want[:min(limit, len(want))], h.listed(backend.ListRequest{Statuses: some, Before: before, Limit: limit}))
 }
 
 // checkResults waits for the results of the calls that have ended, and sees that no

@@ -31,8 +31,7 @@ var leaseRules = []rule{
 		old := p.run(task("a", jobs, "key"))
 		old.crash("")
 		w.useless(old.Lease, "no attempt running")
-		slot, err := w.store.Reserve(w.ctx, p.ID, []string{jobs})
-		require.NoError(w.t, err)
+		slot := p.reserve(jobs)
 		current := p.claim(slot[0].ID)
 		w.useless(old.Lease, "another attempt running")
 		require.Equal(w.t, []backend.LeaseState{backend.LeaseLost, backend.LeaseHeld}, p.beat(old, current))
@@ -53,7 +52,7 @@ var leaseRules = []rule{
 			w.free("key")
 			p.claim(a.Lease.Slot).fail()
 			w.remove("a")
-			require.NoError(w.t, w.store.Exit(w.ctx, []backend.SlotExit{{Slot: a.Lease.Slot}}))
+			w.exit(a.Lease.Slot, "")
 		}
 	}},
 	{"a lease that differs in any part is stale", func(w *world) {
@@ -167,54 +166,5 @@ var leaseRules = []rule{
 		w.cancel("a") // its timeout has passed, its grace has not
 		marker("late")
 		require.True(w.t, w.status("a").Terminal(), "the cancel gave it another grace")
-	}},
-}
-
-var heartbeatRules = []rule{
-	{"a heartbeat tells of each lease whether it is held, to be cancelled or lost", func(w *world) {
-		p := w.host()
-		held, cancelling, lost := p.run(task("a", jobs)), p.run(task("b", jobs)), p.run(task("c", jobs))
-		w.cancel("b")
-		lost.succeed()
-		want := []backend.LeaseState{backend.LeaseHeld, backend.LeaseCancelling, backend.LeaseLost}
-		require.Equal(w.t, want, p.beat(held, cancelling, lost))
-		require.Equal(w.t, want, p.beat(held, cancelling, lost))
-	}},
-	{"a heartbeat without leases keeps the session", func(w *world) {
-		require.Empty(w.t, w.host().beat())
-	}},
-	{"a heartbeat of a session that has ended is told so", func(w *world) {
-		p := w.joinAs(brief("p", spec(jobs, backend.Job)))
-		a := p.run(task("a", jobs))
-		p.expires()
-		_, err := p.tryBeat(a)
-		require.ErrorIs(w.t, err, backend.ErrSessionLost)
-		w.is("a", backend.StatusFailed)
-	}},
-	{"heartbeats keep the session, its slots and the given leases alive", func(w *world) {
-		p := w.joinAs(brief("p", spec(jobs, backend.Job), spec(calls, backend.Function)))
-		a := p.run(task("a", jobs))
-		idle := p.rest(calls, p.worker(), long)
-		for range 2 {
-			silent := w.joinAs(brief("silent")) // joined later than the last beat
-			w.sweepUntil(func() bool {
-				p.beat(a)
-				return !silent.alive()
-			}, "a silent session to expire")
-		}
-		w.is("a", backend.StatusRunning)
-		require.True(w.t, idle.pending())
-		require.Equal(w.t, counts{Idle: 1, Slots: 1}, w.counts(calls))
-		a.succeed()
-		p.start(task("b", calls))
-		idle.gets("b").succeed()
-	}},
-	{"an idle worker needs no lease to stay", func(w *world) {
-		p, silent := w.host(), w.joinAs(brief("silent"))
-		idle := p.rest(calls, p.worker(), long)
-		silent.expires()
-		require.True(w.t, idle.pending())
-		p.start(task("a", calls))
-		idle.gets("a")
 	}},
 }

@@ -14,7 +14,7 @@ func (w *world) pages(req backend.ListRequest) []string {
 	w.t.Helper()
 	var all []string
 	for {
-		page := w.page(req)
+		page := w.listed(req)
 		all = append(all, page...)
 		if len(page) < req.Limit {
 			return all
@@ -27,18 +27,18 @@ var listRules = []rule{
 	{"List pages the highest ID first", func(w *world) {
 		c := w.client("c")
 		c.start(task("b", jobs), task("d", jobs), task("a", jobs), task("e", jobs), task("c", jobs))
-		require.Equal(w.t, []string{"e", "d"}, w.page(backend.ListRequest{Limit: 2}))
-		require.Equal(w.t, []string{"c", "b"}, w.page(backend.ListRequest{Limit: 2, Before: "d"}))
-		require.Equal(w.t, []string{"a"}, w.page(backend.ListRequest{Limit: 2, Before: "b"}))
-		require.Empty(w.t, w.page(backend.ListRequest{Limit: 2, Before: "a"}))
+		require.Equal(w.t, []string{"e", "d"}, w.listed(backend.ListRequest{Limit: 2}))
+		require.Equal(w.t, []string{"c", "b"}, w.listed(backend.ListRequest{Limit: 2, Before: "d"}))
+		require.Equal(w.t, []string{"a"}, w.listed(backend.ListRequest{Limit: 2, Before: "b"}))
+		require.Empty(w.t, w.listed(backend.ListRequest{Limit: 2, Before: "a"}))
 	}},
 	{"a cursor need not be an ID that exists", func(w *world) {
 		c := w.client("c")
 		c.start(task("b", jobs), task("d", jobs))
-		require.Equal(w.t, []string{"b"}, w.page(backend.ListRequest{Before: "c"}))
+		require.Equal(w.t, []string{"b"}, w.listed(backend.ListRequest{Before: "c"}))
 		w.remove("d")
-		require.Equal(w.t, []string{"b"}, w.page(backend.ListRequest{Before: "d"}))
-		require.Equal(w.t, []string{"b"}, w.page(backend.ListRequest{Before: "z"}))
+		require.Equal(w.t, []string{"b"}, w.listed(backend.ListRequest{Before: "d"}))
+		require.Equal(w.t, []string{"b"}, w.listed(backend.ListRequest{Before: "z"}))
 	}},
 	{"a page without limit has 100 jobs", func(w *world) {
 		c := w.client("c")
@@ -47,10 +47,10 @@ var listRules = []rule{
 			subs = append(subs, task(fmt.Sprintf("%03d", i), jobs))
 		}
 		c.start(subs...)
-		page := w.page(backend.ListRequest{})
+		page := w.listed(backend.ListRequest{})
 		require.Len(w.t, page, backend.DefaultPage)
 		require.Equal(w.t, "001", page[len(page)-1])
-		require.Len(w.t, w.page(backend.ListRequest{Limit: 500}), backend.DefaultPage+1)
+		require.Len(w.t, w.listed(backend.ListRequest{Limit: 500}), backend.DefaultPage+1)
 	}},
 	{"List filters by status", func(w *world) {
 		p := w.host(retries(1))
@@ -65,29 +65,29 @@ var listRules = []rule{
 			backend.StatusSucceeded: "6 succeeded", backend.StatusFailed: "5 failed", backend.StatusRunning: "4 running",
 			backend.StatusCancelling: "3 cancelling", backend.StatusPending: "2 pending", backend.StatusCancelled: "1 cancelled",
 		} {
-			require.Equal(w.t, []string{want}, w.page(backend.ListRequest{Statuses: []backend.Status{status}}))
+			require.Equal(w.t, []string{want}, w.listed(backend.ListRequest{Statuses: []backend.Status{status}}))
 		}
 		some := []backend.Status{backend.StatusCancelled, backend.StatusSucceeded, backend.StatusRunning}
-		require.Equal(w.t, []string{"6 succeeded", "4 running"}, w.page(backend.ListRequest{Statuses: some, Limit: 2}))
-		require.Equal(w.t, []string{"1 cancelled"}, w.page(backend.ListRequest{Statuses: some, Limit: 2, Before: "4 running"}))
-		require.Len(w.t, w.page(backend.ListRequest{Statuses: backend.Statuses[:]}), 6)
+		require.Equal(w.t, []string{"6 succeeded", "4 running"}, w.listed(backend.ListRequest{Statuses: some, Limit: 2}))
+		require.Equal(w.t, []string{"1 cancelled"}, w.listed(backend.ListRequest{Statuses: some, Limit: 2, Before: "4 running"}))
+		require.Len(w.t, w.listed(backend.ListRequest{Statuses: backend.Statuses[:]}), 6)
 	}},
 	{"List filters by definition", func(w *world) {
 		c := w.client("c")
 		other := task("b", "other")
 		c.start(task("a", jobs), other, task("c", jobs))
-		require.Equal(w.t, []string{"c", "a"}, w.page(backend.ListRequest{Pool: jobs}))
-		require.Equal(w.t, []string{"b"}, w.page(backend.ListRequest{Pool: "other"}))
-		require.Empty(w.t, w.page(backend.ListRequest{Pool: "nothing"}))
+		require.Equal(w.t, []string{"c", "a"}, w.listed(backend.ListRequest{Pool: jobs}))
+		require.Equal(w.t, []string{"b"}, w.listed(backend.ListRequest{Pool: "other"}))
+		require.Empty(w.t, w.listed(backend.ListRequest{Pool: "nothing"}))
 		cancelled := []backend.Status{backend.StatusCancelled}
 		w.cancel("a", "b")
-		require.Equal(w.t, []string{"a"}, w.page(backend.ListRequest{Pool: jobs, Statuses: cancelled}))
+		require.Equal(w.t, []string{"a"}, w.listed(backend.ListRequest{Pool: jobs, Statuses: cancelled}))
 	}},
 	{"calls are not listed", func(w *world) {
 		p := w.host()
 		p.start(task("a", calls))
 		p.run(task("b", jobs))
-		require.Equal(w.t, []string{"b"}, w.page(backend.ListRequest{}))
+		require.Equal(w.t, []string{"b"}, w.listed(backend.ListRequest{}))
 	}},
 	{"what is listed is what Get returns", func(w *world) {
 		p := w.host(retries(1))
@@ -130,7 +130,7 @@ var listRules = []rule{
 		}
 		require.Equal(w.t, n, total)
 		w.remove(want...)
-		left := w.page(backend.ListRequest{Limit: n})
+		left := w.listed(backend.ListRequest{Limit: n})
 		for _, id := range left {
 			w.is(id, backend.StatusCancelling)
 		}
@@ -140,9 +140,9 @@ var listRules = []rule{
 		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
 			c.start(task(id, jobs))
 		}
-		require.Equal(w.t, []string{"f", "e"}, w.page(backend.ListRequest{Limit: 2}))
+		require.Equal(w.t, []string{"f", "e"}, w.listed(backend.ListRequest{Limit: 2}))
 		w.remove("e", "f", "c")
 		c.start(task("g", jobs))
-		require.Equal(w.t, []string{"d", "b"}, w.page(backend.ListRequest{Limit: 2, Before: "e"}))
+		require.Equal(w.t, []string{"d", "b"}, w.listed(backend.ListRequest{Limit: 2, Before: "e"}))
 	}},
 }

@@ -115,6 +115,13 @@ func (w *world) page(req backend.ListRequest) []string {
 	for _, t := range tasks {
 		ids = append(ids, t.ID)
 	}
+	return ids
+}
+
+// listed is page where nothing else goes on: List and ListIDs must agree.
+func (w *world) listed(req backend.ListRequest) []string {
+	w.t.Helper()
+	ids := w.page(req)
 	alone, err := w.store.ListIDs(w.ctx, req)
 	require.NoError(w.t, err)
 	require.Equal(w.t, ids, append([]string{}, alone...), "ListIDs is List for the IDs alone")

@@ -169,8 +169,7 @@ var retryRules = []rule{
 		p := w.host(retries(1))
 		a := p.run(task("a", jobs))
 		a.settle(backend.Settlement{Outcome: backend.Failed, Failure: failure("it broke"), RetryIn: long, Leave: true})
-		slots, err := w.store.Reserve(w.ctx, p.ID, []string{jobs})
-		require.NoError(w.t, err)
+		slots := p.reserve(jobs)
 		require.Empty(w.t, slots)
 	}},
 	{"after the second crash a task waits as CrashDelay says", func(w *world) {

@@ -129,8 +129,7 @@ var settleRules = []rule{
 		p.inbox.forget()
 		a.settle(backend.Settlement{Outcome: backend.Succeeded, Leave: true})
 		p.hearsDemand(jobs)
-		slots, err := w.store.Reserve(w.ctx, p.ID, []string{jobs})
-		require.NoError(w.t, err)
+		slots := p.reserve(jobs)
 		require.Len(w.t, slots, 1)
 		require.Equal(w.t, "b", p.claim(slots[0].ID).Lease.Task)
 	}},

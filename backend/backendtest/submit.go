@@ -153,8 +153,7 @@ var submitRules = []rule{
 		for _, a := range p.submit(task("a", jobs), task("b", jobs), task("c", calls)) {
 			seen[a.Slot.ID] = true
 		}
-		slots, err := w.store.Reserve(w.ctx, p.ID, []string{calls})
-		require.NoError(w.t, err)
+		slots := p.reserve(calls)
 		for _, s := range slots {
 			seen[s.ID] = true
 		}

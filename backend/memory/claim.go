@@ -74,7 +74,7 @@ func (s *store) claim(req *backend.ClaimRequest, room *backend.Assignment, fx *e
 	case req.Nested:
 		w = &waiter{slot: sl, ch: make(chan *backend.Assignment, 1)}
 		p.lent = append(p.lent, w)
-	case req.Cooldown == 0:
+	case req.Cooldown == 0 && len(p.idle) >= p.spec.Spare:
 		s.endSlot(sl, "its worker retired", fx)
 		return nil, nil, backend.ErrRetired
 	default:

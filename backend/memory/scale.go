@@ -132,10 +132,16 @@ func (s *store) killSlot(sl *slot, note string, fx *effects) {
 	}
 }
 
+// spareLook is how often a spare without a cooldown looks whether it still is one.
+const spareLook = time.Second
+
 // rest notes that the slot is idle from now on. Its timer is set once and looks
 // when it fires how long the slot has really been idle, so that a busy worker pays
 // for no timer.
 func (sl *slot) rest(s *store, cooldown time.Duration, now time.Time) {
+	if cooldown == 0 {
+		cooldown = spareLook
+	}
 	sl.idleFrom, sl.cooldown = now, cooldown
 	switch {
 	case sl.armed:

@@ -66,6 +66,18 @@ func (s *store) unregister(req backend.ClaimRequest, a *backend.Assignment, err 
 	}
 }
 
+// askAgain asks for a task whose message may have got lost. Should the message come after
+// all, the task is known to be in hand.
+func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, string, error) {
+	a, member, err := s.ask(ctx, req, req.Cooldown > 0, true)
+	if a != nil {
+		s.mu.Lock()
+		s.inHand[a.Lease.Nonce] = true
+		s.mu.Unlock()
+	}
+	return a, member, err
+}
+
 // assigned hands a task over to the Claim that it was leased to. One for which nobody
 // waits is handed back.
 func (s *store) assigned(slotID, op string, f []string) error {
@@ -78,8 +90,13 @@ func (s *store) assigned(slotID, op string, f []string) error {
 	if sl := s.slots[slotID]; sl != nil {
 		w = sl.waiters[op]
 	}
+	known := s.inHand[a.Lease.Nonce]
+	delete(s.inHand, a.Lease.Nonce)
 	s.mu.Unlock()
-	if w != nil {
+	switch {
+	case known:
+		return nil
+	case w != nil:
 		w.give(grant{a: a})
 		return nil
 	}
@@ -104,16 +121,34 @@ func (s *store) ended(slotID, op, why string) {
 
 // Claim implements [backend.Worker].
 func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	w, again := s.register(req)
-	a, member, err := s.ask(ctx, req, req.Cooldown > 0, again)
-	if a != nil || err != nil {
-		s.unregister(req, a, err)
+	a, w, err := s.begin(ctx, req)
+	if w == nil {
 		return a, err
 	}
-	s.mu.Lock()
-	w.member, w.looked = member, time.Now()
-	s.mu.Unlock()
 	return w.Wait(ctx)
+}
+
+// begin sends a claim. It returns the task, or the waiter that is registered.
+func (s *store) begin(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, *waiter, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	w, again := s.register(req)
+	// Once it is sent the answer must be heard, for it may bring a task.
+	a, member, err := s.ask(context.WithoutCancel(ctx), req, req.Cooldown > 0, again)
+	if a != nil || err != nil {
+		s.unregister(req, a, err)
+		return a, nil, err
+	}
+	w.await(member)
+	return nil, w, nil
+}
+
+// await notes how the backend knows a waiter, from when on it may look after it.
+func (w *waiter) await(member string) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.member, w.looked = member, time.Now()
 }
 
 // Wait implements [backend.Claiming].
@@ -129,7 +164,11 @@ func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
 		return g.a, g.err
 	default:
 	}
-	cooldown := time.NewTimer(w.req.Cooldown)
+	idle := w.req.Cooldown
+	if idle == 0 { // a spare looks now and then whether it still is one
+		idle = time.Second
+	}
+	cooldown := time.NewTimer(idle)
 	if w.req.Nested {
 		cooldown.Stop()
 	}
@@ -142,7 +181,7 @@ func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
 			if w.s.retire(ctx, w) {
 				return nil, backend.ErrRetired
 			}
-			cooldown.Reset(w.req.Cooldown)
+			cooldown.Reset(idle)
 		case <-ctx.Done():
 			return w.s.withdraw(ctx, w)
 		case <-w.s.b.lifetime.Done():
@@ -205,7 +244,7 @@ func (s *store) withdraw(ctx context.Context, w *waiter) (*backend.Assignment, e
 		return g.a, g.err
 	case <-time.After(time.Second):
 	}
-	a, _, err := s.ask(ctx, w.req, false, true)
+	a, _, err := s.askAgain(ctx, w.req)
 	if a == nil && err == nil {
 		err = why
 	}
@@ -219,7 +258,7 @@ func (s *store) lookForTasks(ctx context.Context) {
 		if err != nil || reply != "gone" {
 			continue
 		}
-		a, _, err := s.ask(ctx, w.req, true, true)
+		a, _, err := s.askAgain(ctx, w.req)
 		if a != nil || err != nil && ctx.Err() == nil {
 			w.give(grant{a, err})
 		}

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/multinode/mn/backend"
 )
@@ -14,11 +13,7 @@ var _ backend.Exchanger = (*store)(nil)
 func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
 	pool, member := s.member(req)
 	if member == "" { // not a worker that can be described beforehand
-		answers, err := s.Settle(ctx, []backend.Settlement{end})
-		if err != nil {
-			return x, err
-		}
-		return backend.Exchanged{Settled: answers[0], Claim: laterClaim{s, req}}, nil
+		return s.exchangeInTwo(ctx, end, req)
 	}
 	w, _ := s.register(req)
 	replies, _, err := s.texts(ctx, scriptSettle, appendEnd([]any{flag(true), pool, member, 1}, &end))
@@ -32,9 +27,7 @@ func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backen
 	x.Settled = s.settled(&end, replies[0])
 	switch replies[1] {
 	case "wait":
-		s.mu.Lock()
-		w.member, w.looked = member, time.Now()
-		s.mu.Unlock()
+		w.await(member)
 		x.Claim = w
 		return x, nil
 	case "A":
@@ -56,7 +49,7 @@ func (s *store) member(req backend.ClaimRequest) (pool, member string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses, sl := s.sessions[req.Session], s.slots[req.Slot]
-	if ses == nil || sl == nil || sl.pool == "" || req.Nested || req.Cooldown == 0 {
+	if ses == nil || sl == nil || sl.pool == "" || req.Nested || req.Cooldown == 0 { // those claim alone
 		return "", ""
 	}
 	for i := range ses.Pools {
@@ -74,13 +67,17 @@ func (s *store) member(req backend.ClaimRequest) (pool, member string) {
 	return "", ""
 }
 
-// laterClaim is a claim that is sent when it is waited for.
-type laterClaim struct {
-	s   *store
-	req backend.ClaimRequest
-}
-
-// Wait implements [backend.Claiming].
-func (l laterClaim) Wait(ctx context.Context) (*backend.Assignment, error) {
-	return l.s.Claim(ctx, l.req)
+// exchangeInTwo is Exchange as two exchanges.
+func (s *store) exchangeInTwo(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
+	answers, err := s.Settle(ctx, []backend.Settlement{end})
+	if err != nil {
+		return x, err
+	}
+	x.Settled = answers[0]
+	var w *waiter
+	x.Task, w, x.Err = s.begin(ctx, req)
+	if w != nil {
+		x.Claim = w
+	}
+	return x, nil
 }

@@ -40,5 +40,6 @@ type place string
 func (p place) Open(t *testing.T) backend.Backend { return open(t, string(p)) }
 
 func TestAppsOnRedis(t *testing.T) {
-	apptest.Run(t, func(t *testing.T) apptest.Place { return place(redistest.Start(t)) })
+	server := place(redistest.Start(t))
+	apptest.Run(t, func(*testing.T) apptest.Place { return server })
 }

@@ -22,6 +22,7 @@ type store struct {
 	sessions map[string]*session
 	slots    map[string]*slot // whose workers live in this process
 	watching map[string]*watched
+	inHand   map[uint64]bool // leases got by asking again, whose message may still come
 }
 
 // session is a process's presence, with the calls whose results it awaits.
@@ -36,6 +37,7 @@ func newStore(b *Backend, namespace string) *store {
 	s := &store{
 		b: b, prefix: keyPrefix(b.opts.Prefix, namespace), pipe: &pipe{rdb: b.rdb},
 		sessions: make(map[string]*session), slots: make(map[string]*slot), watching: make(map[string]*watched),
+		inHand: make(map[uint64]bool),
 	}
 	s.inbox = newInbox(s)
 	return s

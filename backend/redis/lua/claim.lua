@@ -8,7 +8,7 @@ if not s then return { 'slot' } end
 if not s.ses then
   if call('HEXISTS', P .. 'sx', ses) == 0 then return { 'session' } end
   s.ses = ses
-  call('HSET', P .. 'slots', id, cjson.encode(s))
+  putslot(id, s)
   call('ZADD', P .. 'sl:' .. s.p, 0, id)
   call('HDEL', P .. 'p:' .. s.p, 'bl')
 end
@@ -31,7 +31,7 @@ end
 local reply = claim(ses, id, op, wait, nested, s.p)
 if reply[1] == 'A' then
   s.op, s.t = op, reply[3]
-  call('HSET', P .. 'slots', id, cjson.encode(s))
+  putslot(id, s)
 elseif reply[1] == 'retired' then
   endslot(id, s, 'its worker retired')
 end

@@ -23,7 +23,7 @@ for i = 1, num() do
   call('SADD', P .. 'sv:' .. spec.name, id)
   if s.la == 1 then call('SADD', P .. 'la:' .. spec.name, id) end
 end
-call('HSET', P .. 'sx', id, cjson.encode(s))
+call('HSET', P .. 'sx', id, pack({ s.le, s.ma, s.st, s.la, unpack(s.pools) }))
 call('ZADD', P .. 'ses', NOW + s.le + s.ma, id)
 hintall()
 flush()

@@ -39,7 +39,7 @@ local function queue(t, f, p)
   push(t)
   if launches(t.p) then
     if canreserve(p) then
-      local id = reserve(p, ses, t.id, cjson.decode(s).st)
+      local id = reserve(p, ses, t.id, readsession(s).st)
       hint(p)
       return 'S' .. id
     end

@@ -47,7 +47,7 @@ local function claim(session_, id, op, wait, nested, name)
   end
   if nested then
     call('ZADD', P .. 'lent:' .. name, NOW, m)
-  elseif not wait then
+  elseif not wait and call('ZCARD', P .. 'idle:' .. name) >= p.spare then
     return { 'retired' }
   else
     rest(p, m)

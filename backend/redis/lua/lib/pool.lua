@@ -89,7 +89,14 @@ local function takeidle(name)
 end
 
 -- sessions are few; their settings are small and are only read off the hot path.
+local function readsession(text)
+  local f = unpackn(text)
+  local s = { le = tonumber(f[1]), ma = tonumber(f[2]), st = tonumber(f[3]), la = tonumber(f[4]), pools = {} }
+  for i = 5, #f do s.pools[i - 4] = f[i] end
+  return s
+end
+
 local function session(id)
   local s = call('HGET', P .. 'sx', id)
-  return s and cjson.decode(s)
+  return s and readsession(s)
 end

@@ -1,4 +1,4 @@
--- Sessions: settings as JSON in the hash "sx", and in the sorted set "ses" by the time
+-- Sessions: settings in the hash "sx", and in the sorted set "ses" by the time
 -- at which their silence has been too long.
 
 -- orphan cancels a call whose caller is gone: nothing is left to deliver to.
@@ -41,12 +41,12 @@ local function endsession(id, note)
   for _, name in ipairs(call('SMEMBERS', P .. 'pools')) do
     if pool(name).kind == '2' then orphans(name, id, 100) end
   end
-  local all, gone = call('HGETALL', P .. 'slots'), {}
-  for i = 1, #all, 2 do
-    local sl = cjson.decode(all[i + 1])
+  local gone = {}
+  for _, slot_ in ipairs(call('HKEYS', P .. 'slots')) do
+    local sl = slot(slot_)
     if sl.ses == id or (not sl.ses and sl.la == id) then
-      gone[#gone + 1] = { all[i], sl }
-      dismiss(all[i], sl)
+      gone[#gone + 1] = { slot_, sl }
+      dismiss(slot_, sl)
     end
   end
   for _, g in ipairs(gone) do killslot(g[1], g[2], note) end

@@ -1,8 +1,6 @@
--- Slots: one record each in the hash "slots", as JSON: {p, la launcher, ses, cpu, mem}.
-
-local function slot(id)
-  local s = call('HGET', P .. 'slots', id)
-  return s and cjson.decode(s)
+-- putslot stores a slot's record, see slot in task.lua.
+local function putslot(id, s)
+  call('HSET', P .. 'slots', id, pack({ s.p, s.la, s.ses, s.cpu, s.mem, s.op, s.t }, 7))
 end
 
 local function freeslot(id, s)
@@ -44,7 +42,7 @@ local function reserve(p, session, id, starting)
   if call('HEXISTS', P .. 'slots', id) == 1 then -- of an earlier task of this ID, and put to other use
     id = session .. '.s' .. int(call('INCR', P .. 'ep'))
   end
-  call('HSET', P .. 'slots', id, cjson.encode({ p = p.name, la = session, cpu = p.cpu, mem = p.mem }))
+  putslot(id, { p = p.name, la = session, cpu = p.cpu, mem = p.mem })
   call('ZADD', P .. 'sl:' .. p.name, NOW + starting, id)
   call('HINCRBY', P .. 'meta', 'cpu', p.cpu)
   call('HINCRBY', P .. 'meta', 'mem', p.mem)

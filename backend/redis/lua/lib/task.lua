@@ -169,7 +169,7 @@ end
 -- fail ends an unleased attempt with a failure, for ever or until the next attempt.
 local function fail(t, failure, retry, delay)
   if t.s == 'G' then -- a cancelled run did not fail
-    finish(t, 'C', {})
+    finish(t, 'C', { 'e', t.e, 'x', t.x })
   elseif retry then
     setindex(t, 'P')
     t.v = t.v + 1
@@ -207,6 +207,19 @@ local function lose(t, note)
   fail(t, { 'f', 'worker lost', 'fd', '', 'fn', note }, retryable(t, true), delay)
 end
 
+-- slot reads a slot's record in the hash "slots", netstrings of: p pool, la launcher, ses
+-- session of its worker, cpu, mem, and of its last claim that got a task at once the op
+-- and t the task.
+local function slot(id)
+  local f = unpackn(call('HGET', P .. 'slots', id) or nil)
+  if not f[1] then return nil end
+  local function optional(s) if s ~= '' then return s end end
+  return {
+    p = f[1], la = f[2], ses = optional(f[3]), cpu = tonumber(f[4]), mem = tonumber(f[5]),
+    op = optional(f[6]), t = optional(f[7]),
+  }
+end
+
 -- cancel applies a cancel to a task.
 local function cancel(t)
   if t.s == 'P' then
@@ -223,8 +236,8 @@ local function cancel(t)
     local score = tonumber(call('ZSCORE', P .. 'lease', t.id) or 0)
     if t.w < score then call('ZADD', P .. 'lease', t.w, t.id) end
     touch(t)
-    local slot = call('HGET', P .. 'slots', t.g)
-    local ses = slot and cjson.decode(slot).ses
+    local s = slot(t.g)
+    local ses = s and s.ses
     if ses and call('HEXISTS', P .. 'sx', ses) == 1 then tell(ses, { 'C', t.id, t.g, t.L }) end
   end
 end
