@@ -19,20 +19,37 @@ var limitRules = []rule{
 	{"spare workers stay although the others leave at once", checkSparesWithoutCooldown},
 }
 
+// overfill waits until as many handlers run as may, and then until each app has asked
+// for more workers several times: if it got one too many, that would show.
+func (w *world) overfill(inside *gauge, limit int) {
+	w.t.Helper()
+	w.eventually("as many as may are running", func() bool { now, _ := inside.read(); return now == limit })
+	for _, n := range w.nodes {
+		if n.executes {
+			asked := n.link.reserves.Load()
+			w.eventually("an app asks for more workers", func() bool { return n.link.reserves.Load() >= asked+3 })
+		}
+	}
+	now, most := inside.read()
+	require.Equal(w.t, []int{limit, limit}, []int{now, most})
+}
+
 func checkMaxWorkers(w *world) {
 	const limit = 6
 	var inside gauge
-	full := newFlag()
+	goOn := newFlag()
 	fn := mn.NewFunction("fn", func(_ context.Context, n int) (int, error) {
 		defer inside.leave()
-		if inside.enter() == limit {
-			full.raise()
-		}
-		return n, w.hold(full.ch)
+		inside.enter()
+		return n, w.hold(goOn.ch)
 	}, mn.CPU(1), mn.MaxWorkers(limit))
 	w.narrow(4, fn) // neither has room for all of them
 	w.narrow(4, fn)
 	client := w.client(fn)
+	w.beside.Go(func() {
+		w.overfill(&inside, limit)
+		goOn.raise()
+	})
 	n := 0
 	for v, err := range fn.On(client.App).Map(w.ctx, ints(300)) {
 		require.NoError(w.t, err)

@@ -19,6 +19,7 @@ var errCut = errors.New("apptest: the connection was lost")
 type link struct {
 	backend.Backend
 	settles  atomic.Int64 // Settle exchanges that have been answered
+	reserves atomic.Int64 // Reserve exchanges that have been answered
 	failures atomic.Int64 // exchanges that failed on the line
 
 	mu      sync.Mutex

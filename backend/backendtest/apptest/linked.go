@@ -128,9 +128,13 @@ func (s *linked) Settle(ctx context.Context, ends []backend.Settlement) ([]backe
 
 // Reserve implements [backend.Scaler].
 func (s *linked) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	return over(ctx, s.link, func(ctx context.Context) ([]backend.Slot, error) {
+	slots, err := over(ctx, s.link, func(ctx context.Context) ([]backend.Slot, error) {
 		return s.store.Reserve(ctx, session, pools)
 	})
+	if err == nil {
+		s.link.reserves.Add(1)
+	}
+	return slots, err
 }
 
 // Exit implements [backend.Scaler].

@@ -64,6 +64,8 @@ local function settle()
     if last and string.sub(last, 2) == e.lease then return string.sub(last, 1, 1) end
     return call('GET', P .. 'z:' .. e.lease) or 'lost'
   end
+  local last = call('HGET', tkey(e.id), 'Z') -- of an earlier attempt
+  if last then remember(string.sub(last, 2), string.sub(last, 1, 1)) end
   local slot_ = conclude(t, e)
   if call('EXISTS', tkey(e.id)) == 1 then
     call('HSET', tkey(e.id), 'Z', t.s .. e.lease)
