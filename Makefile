@@ -36,12 +36,14 @@ help: ## list the targets
 test-deps:
 	@tools/need.sh go '' 'Go 1.26 or newer, from https://go.dev/dl'
 	@tools/need.sh gcc 'gcc libc6-dev' 'a C compiler, for go test -race'
-# A server that tests need is added here, as one more tools/need.sh line.
+	@tools/need.sh redis-server redis-server 'the server that backend/redis is tested against' \
+		|| echo 'tests that need redis-server are skipped'
 
 .PHONY: test
 test: test-deps ## all tests of all modules with -race, and the library's coverage (ARGS, PKG, TIMEOUT)
 	@CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TIMEOUT) \
 		-coverpkg=./... -coverprofile=cover.all.out $(PKG) $(ARGS) | $(compact)
+	@go test -timeout $(TIMEOUT) -run Miniredis ./backend/redis
 	@grep -vE '^github.com/multinode/mn/(examples|bench)/' cover.all.out > cover.out
 	@go tool cover -func=cover.out | awk 'END { print "coverage of the library: " $$NF }'
 

@@ -18,7 +18,9 @@ type Keys struct {
 
 // Encrypt wraps a codec so that everything it encodes (inputs, results, yields and
 // errors) is encrypted and authenticated with AES-GCM. Each value is bound to its
-// [Place]: one that was moved to another run, field or definition does not decode.
+// [Place]: one that was moved to another run, field or definition does not decode. It is
+// not bound to time: who controls the backend can put an older yield of the same run in
+// the place of a newer.
 // GCM nonces are random, so a key should encrypt at most 2^32 values (NIST SP
 // 800-38D, 8.3).
 func Encrypt(inner Codec, keys Keys) (Codec, error) {

@@ -118,6 +118,7 @@ func New(cfg Config) (*App, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeBound)
 	defer cancel()
 	if err := a.join(ctx); err != nil {
+		_ = a.cfg.Provisioner.Close(ctx) // it has launched nothing
 		return nil, fmt.Errorf("mn: app %q cannot join its backend: %w", cfg.Name, err)
 	}
 	a.lifetime, a.end = context.WithCancelCause(context.Background())

@@ -154,7 +154,8 @@ func KeepYields(n int) JobOption { return jobOption(func(s *settings) { s.keepYi
 func SyncYields() JobOption { return jobOption(func(s *settings) { s.syncYields = true }) }
 
 // MaxWorkers is how many workers a function has at the most, each executing one call
-// at a time. Default 10.
+// at a time. Default 10. While a handler waits for a call its worker may execute nested
+// ones; a handler that resumes meanwhile works beside them for a moment.
 func MaxWorkers(n int) FunctionOption {
 	return functionOption(func(s *settings) { s.maxWorkers = n })
 }

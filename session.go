@@ -228,7 +228,6 @@ func (a *App) drain(ctx context.Context) error {
 	}
 	close(a.closed)
 	a.end(ErrAppClosed)
-	a.calls.failAll("the app was shut down")
 	a.loops.Wait()
 	a.errands.finish()
 	if err != nil {

@@ -201,7 +201,9 @@ func TestCloseHandsBackAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
 		job := mn.NewJob("wait", obedient)
-		app := mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}})
+		var ops log[string]
+		tapped := &tap{Backend: store, before: func(op string) error { ops.add(op); return nil }}
+		app := mntest.NewWith(t, mn.Config{Backend: tapped, Definitions: []mn.Definition{job}})
 		client := mn.NewJob[int, int]("wait", nil)
 		c := client.On(mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{client}}))
 		id := start(t, c, 0)
@@ -209,6 +211,9 @@ func TestCloseHandsBackAtOnce(t *testing.T) {
 		require.NoError(t, app.Close())
 		require.Zero(t, time.Since(began))
 		require.Equal(t, mn.Pending, get(t, c, id).Status)
+		settled()
+		said := ops.entries()
+		require.Equal(t, "leave", said[len(said)-1], "the last word to the backend, which need not wait for the lease")
 	})
 }
 
@@ -217,10 +222,12 @@ func TestConcurrentShutdownsWaitForTheFirst(t *testing.T) {
 		job := mn.NewJob("count", counting)
 		app := mntest.New(t, job)
 		start(t, job.On(app), 9)
+		began := time.Now()
 		first := within(app, time.Hour)
 		settled()
 		second := within(app, time.Second)
 		require.NoError(t, <-second)
+		require.Equal(t, 10*time.Second, time.Since(began), "its own bound does not count")
 		require.NoError(t, <-first)
 	})
 }

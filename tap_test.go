@@ -56,6 +56,10 @@ func (s *tapStore) Join(ctx context.Context, ses backend.Session, inbox backend.
 	return s.only("join", func() error { return s.Store.Join(ctx, ses, inbox) })
 }
 
+func (s *tapStore) Leave(ctx context.Context, session string) error {
+	return s.only("leave", func() error { return s.Store.Leave(ctx, session) })
+}
+
 func (s *tapStore) Submit(ctx context.Context, session string, subs []backend.Submission) ([]backend.Submitted, error) {
 	return through(s, "submit", func() ([]backend.Submitted, error) { return s.Store.Submit(ctx, session, subs) })
 }

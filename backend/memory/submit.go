@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/multinode/mn/backend"
 )
@@ -80,7 +81,7 @@ func (s *store) known(sub *backend.Submission) *task {
 // unclaimed returns the slot that was reserved with the task for the session, if its
 // worker has not come: the answer that named it may have been lost.
 func (s *store) unclaimed(ses *session, t *task) backend.Slot {
-	if sl := s.slots[t.ID]; sl != nil && sl.pool == t.pool && sl.session == nil && sl.launcher == ses {
+	if sl := s.slots[t.reserved]; sl != nil && sl.pool == t.pool && sl.session == nil && sl.launcher == ses {
 		return backend.Slot{ID: sl.id, Pool: t.Pool}
 	}
 	return backend.Slot{}
@@ -93,7 +94,8 @@ func (s *store) place(ses *session, t *task, fx *effects) backend.Submitted {
 	if len(p.idle) == 0 && ses.Launches && slices.Contains(p.servers, ses) {
 		p.push(t)
 		if s.canReserve(p) {
-			slot := s.reserve(p, ses, t.ID)
+			slot := s.reserve(p, ses, s.slotID(t))
+			t.reserved = slot.ID
 			s.hint(p, fx) // spares may be missing too
 			return backend.Submitted{Slot: slot}
 		}
@@ -102,6 +104,16 @@ func (s *store) place(ses *session, t *task, fx *effects) backend.Submitted {
 	}
 	s.enqueue(t, 0, fx)
 	return backend.Submitted{}
+}
+
+// slotID names the slot that is reserved with a task. A job's ID may come again, and its
+// slots must not, so they are numbered.
+func (s *store) slotID(t *task) string {
+	if t.Kind == backend.Function {
+		return t.ID
+	}
+	s.epoch++
+	return string(strconv.AppendUint(append([]byte(t.ID), ".s"...), s.epoch, 10))
 }
 
 // lockable reports the first key that another task holds.

@@ -14,6 +14,8 @@ type task struct {
 	pool    *pool
 	session *session // who made a call and gets its result
 	links   [linkKinds]links
+	// reserved is the slot that was reserved when it was submitted, or "".
+	reserved string
 
 	// While it is leased:
 	slot    *slot

@@ -25,6 +25,9 @@ func open(t *testing.T, url string) backend.Backend {
 }
 
 func TestConformanceOnMiniredis(t *testing.T) {
+	if underRace {
+		t.Skip("miniredis runs Lua in Go, which is too slow under the race detector; run: go test -run Miniredis ./backend/redis")
+	}
 	server := miniredis.RunT(t)
 	backendtest.Run(t, func(t *testing.T) backend.Backend { return open(t, "redis://"+server.Addr()) })
 }

@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"github.com/multinode/mn/examples/chess/engine"
+	"github.com/multinode/mn/examples/where"
 )
 
 // options are what the command line says.
 type options struct {
 	Request
 	plain bool
+	at    where.Flags
 	start engine.Position // what Request.FEN describes
 }
 
@@ -29,6 +31,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&names, "strategies", strings.Join(engine.Strategies(), ","), "who competes, a comma-separated `list`\n")
 	flags.IntVar(&o.Nodes, "nodes", engine.DefaultNodes, "how many `positions` each strategy may visit in a step")
 	flags.BoolVar(&o.plain, "plain", false, "no colour and no redrawing; so it is anyway if the output is not a terminal")
+	o.at.Register(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		flags.SetOutput(out)
@@ -47,6 +50,9 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 // later.
 func (o *options) check() (err error) {
 	if err := o.Request.check(); err != nil {
+		return err
+	}
+	if err := o.at.Check(); err != nil {
 		return err
 	}
 	if o.start, err = engine.Prepare(o.FEN); err != nil {

@@ -80,11 +80,8 @@ func exitCode(err error) int {
 // program makes the app and finds the moves. app.Run ends the context at the first Ctrl-C
 // and the process at the second.
 func program(ctx context.Context, opts options, stdout io.Writer) error {
-	app, err := mn.New(mn.Config{Name: "chess", Definitions: []mn.Definition{NextMoves, Preprocess, Suggest}})
-	if err != nil {
-		return err
-	}
-	return app.Run(ctx, func(ctx context.Context) error {
+	cfg := mn.Config{Name: "chess", Definitions: []mn.Definition{NextMoves, Preprocess, Suggest}}
+	return opts.at.Run(ctx, cfg, func(ctx context.Context, _ *mn.App) error {
 		d := newDisplay(opts, stdout)
 		defer d.close()
 		return find(ctx, opts.Request, d)

@@ -34,6 +34,7 @@ import (
 	"time"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/examples/where"
 )
 
 const (
@@ -51,12 +52,15 @@ func main() {
 	if err != nil {
 		os.Exit(exitUsage)
 	}
-	app, err := mn.New(mn.Config{Name: "maintenance", Definitions: []mn.Definition{Maintain}})
-	if err != nil {
+	cfg := mn.Config{Name: "maintenance", Definitions: []mn.Definition{Maintain}}
+	var printed bool
+	err = o.at.Run(context.Background(), cfg, func(ctx context.Context, _ *mn.App) error {
+		printed = true
+		return program(ctx, o, os.Stdout)
+	})
+	if err != nil && !printed {
 		fmt.Fprintln(os.Stderr, "maintenance:", err)
-		os.Exit(exitFailed)
 	}
-	err = app.Run(context.Background(), func(ctx context.Context) error { return program(ctx, o, os.Stdout) })
 	os.Exit(exitCode(err, o.demo))
 }
 
@@ -93,6 +97,7 @@ func exitCode(err error, demo bool) int {
 
 // options are the arguments of the program.
 type options struct {
+	at        where.Flags
 	db        string
 	rows      int
 	chunk     int
@@ -112,10 +117,11 @@ func parseArgs(args []string, out io.Writer) (*options, error) {
 	flags.IntVar(&o.chunk, "chunk", 500, "rows in one transaction")
 	flags.DurationVar(&o.pause, "pause", 20*time.Millisecond, "wait between transactions, for other writers")
 	flags.DurationVar(&o.olderThan, "older-than", 30*24*time.Hour, "what purge-older-than deletes")
+	o.at.Register(flags)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	err := o.complete(flags.Args())
+	err := errors.Join(o.complete(flags.Args()), o.at.Check())
 	if err != nil {
 		fmt.Fprintln(out, "maintenance:", err)
 	}

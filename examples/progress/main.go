@@ -29,6 +29,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/examples/where"
 )
 
 const (
@@ -38,14 +39,14 @@ const (
 )
 
 func main() {
-	req, err := parseFlags(os.Args[1:], os.Stderr)
+	req, at, err := parseFlags(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err != nil {
 		os.Exit(exitUsage)
 	}
-	err = program(req)
+	err = program(req, at)
 	if err != nil && !errors.Is(err, mn.ErrJobCancelled) { // that the display has told
 		fmt.Fprintln(os.Stderr, "progress:", err)
 	}
@@ -54,13 +55,10 @@ func main() {
 
 // program is main without the process around it. app.Run ends the context at the first
 // Ctrl-C and the process at the second.
-func program(req Request) error {
-	app, err := mn.New(mn.Config{Name: "progress", Definitions: []mn.Definition{Import}})
-	if err != nil {
-		return err
-	}
+func program(req Request, at where.Flags) error {
+	cfg := mn.Config{Name: "progress", Definitions: []mn.Definition{Import}}
 	terminal := term.IsTerminal(int(os.Stdout.Fd()))
-	return app.Run(context.Background(), func(ctx context.Context) error {
+	return at.Run(context.Background(), cfg, func(ctx context.Context, _ *mn.App) error {
 		fmt.Printf("importing %d rows to %s\n", req.Rows, req.File)
 		return run(ctx, req, newDisplay(os.Stdout, req.Rows, terminal))
 	})
@@ -101,8 +99,7 @@ func exitCode(err error) int {
 }
 
 // parseFlags reports what is wrong to out, as package flag does.
-func parseFlags(args []string, out io.Writer) (Request, error) {
-	var req Request
+func parseFlags(args []string, out io.Writer) (req Request, at where.Flags, err error) {
 	flags := flag.NewFlagSet("progress", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.StringVar(&req.File, "out", filepath.Join(os.TempDir(), "mn-progress.csv"), "the `file` to import to; it is replaced")
@@ -110,17 +107,18 @@ func parseFlags(args []string, out io.Writer) (Request, error) {
 	flags.IntVar(&req.Chunk, "chunk", 1_000, "how many rows to write between two checkpoints")
 	flags.IntVar(&req.Rate, "rate", 20_000, "rows a second at the most; 0 is no limit")
 	flags.IntVar(&req.CrashAt, "crash-at", 0, "let the first attempt die in this chunk; 0 is none")
+	at.Register(flags)
 	if err := flags.Parse(args); err != nil {
-		return req, err
+		return req, at, err
 	}
-	err := req.check()
+	err = errors.Join(req.check(), at.Check())
 	if flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if err != nil {
 		fmt.Fprintln(out, "progress:", err)
 	}
-	return req, err
+	return req, at, err
 }
 
 func (r *Request) check() error {

@@ -184,11 +184,11 @@ func TestADrainedImportLeavesItsFileForTheNextAttempt(t *testing.T) {
 func TestFlagsAreChecked(t *testing.T) {
 	for _, args := range []string{"-rows=0", "-chunk=0", "-rate=-1", "-crash-at=-1", "-out=", "-no-such-flag", "argument"} {
 		var complaint bytes.Buffer
-		if _, err := parseFlags([]string{args}, &complaint); err == nil || complaint.Len() == 0 {
+		if _, _, err := parseFlags([]string{args}, &complaint); err == nil || complaint.Len() == 0 {
 			t.Errorf("%s: error %v, message %q; want both", args, err, complaint.String())
 		}
 	}
-	if req, err := parseFlags(nil, io.Discard); err != nil || req.File == "" {
+	if req, _, err := parseFlags(nil, io.Discard); err != nil || req.File == "" {
 		t.Errorf("the defaults are refused: %v", err)
 	}
 }

@@ -34,16 +34,19 @@ import (
 	"time"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/examples/where"
 )
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "the `address` to listen on")
+	var at where.Flags
+	at.Register(flag.CommandLine)
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "service: unexpected argument %q\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	if err := program(*addr); err != nil {
+	if err := program(*addr, at); err != nil {
 		slog.Error("service ended", "error", err)
 		os.Exit(1)
 	}
@@ -51,12 +54,9 @@ func main() {
 
 // program serves until SIGINT or SIGTERM, of which app.Run tells by the end of ctx. Once
 // serve has returned app.Run shuts the app down, and gives running jobs some time for it.
-func program(addr string) error {
-	app, err := mn.New(mn.Config{Name: "word-count", Definitions: []mn.Definition{CountAll, CountWords}})
-	if err != nil {
-		return err
-	}
-	return app.Run(context.Background(), func(ctx context.Context) error {
+func program(addr string, at where.Flags) error {
+	cfg := mn.Config{Name: "word-count", Definitions: []mn.Definition{CountAll, CountWords}}
+	return at.Run(context.Background(), cfg, func(ctx context.Context, app *mn.App) error {
 		listener, err := net.Listen("tcp", addr)
 		if err != nil {
 			return err

@@ -39,7 +39,11 @@ func (w *worker) execute(as *backend.Assignment, o *offer) bool {
 	}()
 	result, err := a.invoke()
 	returned = true
-	return w.conclude(a, result, err, leave) && !leave
+	goesOn := w.conclude(a, result, err, leave) && !leave
+	// What others took on while this handler waited ends before its place is given on,
+	// so that a worker's handlers at work do not pile up.
+	a.lending.taken.Wait()
+	return goesOn
 }
 
 // invoke calls the handler and turns a panic into an error.

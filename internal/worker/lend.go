@@ -22,7 +22,8 @@ type lending struct {
 	waits   int
 	waited  bool
 	timer   *time.Timer
-	offer   *offer // under way
+	offer   *offer         // under way
+	taken   sync.WaitGroup // offers that are at work
 	stopped bool
 }
 
@@ -104,6 +105,7 @@ func (a *Attempt) lend() {
 	o := &offer{a: a, cancel: cancel}
 	l.offer = o
 	w.lent.Add(1)
+	l.taken.Add(1)
 	l.mu.Unlock()
 	lost := false // the slot is, and with it the reason to go on
 	defer func() { o.end(lost) }()
@@ -135,5 +137,6 @@ func (o *offer) end(lost bool) {
 	if again {
 		go o.a.lend()
 	}
+	l.taken.Done()
 	o.a.worker.lent.Done()
 }

@@ -138,7 +138,14 @@ func TestDrainWaitsForJobsThenCallsAndThenServesNothing(t *testing.T) {
 		pass(30 * time.Second)
 		r.start("f", "b")
 		began := time.Now()
+		var exits log[backend.SlotExit]
+		r.exited = exits.add
+		go func() {
+			pass2(time.Second)
+			_ = r.Serve(backend.Slot{ID: "came late", Pool: "job"})
+		}()
 		require.NoError(t, r.DrainJobs(t.Context()))
+		require.Equal(t, []backend.SlotExit{{Slot: "came late", Note: "its process is shutting down"}}, exits.entries())
 		require.Equal(t, 30*time.Second, time.Since(began))
 		require.Equal(t, backend.StatusSucceeded, r.task("a").Status)
 

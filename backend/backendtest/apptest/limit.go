@@ -46,19 +46,28 @@ func checkMaxWorkers(w *world) {
 	w.narrow(4, fn) // neither has room for all of them
 	w.narrow(4, fn)
 	client := w.client(fn)
-	w.beside.Go(func() {
-		w.overfill(&inside, limit)
-		goOn.raise()
-	})
-	n := 0
-	for v, err := range fn.On(client.App).Map(w.ctx, ints(300)) {
-		require.NoError(w.t, err)
-		require.Equal(w.t, n, v)
-		require.LessOrEqual(w.t, w.pool("fn").Slots, limit)
-		n++
-	}
+	w.mapAll(fn.On(client.App), 300)
+	w.overfill(&inside, limit)
+	goOn.raise()
+	w.beside.Wait()
 	_, most := inside.read()
 	require.Equal(w.t, limit, most)
+}
+
+// mapAll has a function that returns its input map n inputs beside the case.
+func (w *world) mapAll(fn *mn.Function[int, int], n int) {
+	w.beside.Go(func() {
+		next := 0
+		for v, err := range fn.Map(w.ctx, ints(n)) {
+			if err != nil || v != next {
+				w.t.Errorf("result %d: %d, %v", next, v, err)
+			}
+			next++
+		}
+		if next != n {
+			w.t.Errorf("%d results of %d", next, n)
+		}
+	})
 }
 
 func checkMaxConcurrency(w *world) {
@@ -87,7 +96,7 @@ func checkMaxConcurrency(w *world) {
 		}
 		return n
 	}
-	w.eventually("as many as may are running", func() bool { now, _ := inside.read(); return now == limit })
+	w.overfill(&inside, limit)
 	w.eventually("the others say why they wait", func() bool { return waiting() == runs-limit })
 	goOn.raise()
 	for i, id := range ids {
@@ -98,15 +107,13 @@ func checkMaxConcurrency(w *world) {
 }
 
 func checkQuota(w *world) {
-	const limit, each = 2, 40
+	const limit = 2
 	var inside gauge
-	full := newFlag()
+	goOn := newFlag()
 	handler := func(_ context.Context, n int) (int, error) {
 		defer inside.leave()
-		if inside.enter() == limit {
-			full.raise()
-		}
-		return n, w.hold(full.ch)
+		inside.enter()
+		return n, w.hold(goOn.ch)
 	}
 	quota := mn.Quota{CPU: limit}
 	fns := []*mn.Function[int, int]{
@@ -118,17 +125,11 @@ func checkQuota(w *world) {
 	}
 	client := w.join(mn.Config{Definitions: []mn.Definition{fns[0], fns[1]}, Quota: quota})
 	for _, fn := range fns {
-		w.beside.Go(func() {
-			n := 0
-			for v, err := range fn.On(client.App).Map(w.ctx, ints(each)) {
-				if err != nil || v != n {
-					w.t.Errorf("result %d: %d, %v", n, v, err)
-				}
-				n++
-			}
-		})
+		w.mapAll(fn.On(client.App), 40)
 	}
-	w.beside.Wait()
+	w.overfill(&inside, limit)
+	goOn.raise()
+	w.beside.Wait() // for each pool, so idle workers of one make room for the other
 	_, most := inside.read()
 	require.Equal(w.t, limit, most)
 }

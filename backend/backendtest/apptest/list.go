@@ -118,7 +118,7 @@ func checkPages(w *world) {
 		}
 		require.Equal(w.t, stable, got)
 	}
-	for range job.On(client.App).ListIDs(w.ctx, mn.WithStatus(mn.Failed, mn.Running)) {
-		require.Fail(w.t, "listed with a status that no job has")
+	for id, err := range job.On(client.App).ListIDs(w.ctx, mn.WithStatus(mn.Failed, mn.Running)) {
+		require.Fail(w.t, "listed with a status that no job has", "%s, %v", id, err)
 	}
 }

@@ -64,13 +64,14 @@ func newWorld(t *testing.T, p Place) *world {
 // node is one process of the cluster: its app, and the line to its backend.
 type node struct {
 	*mn.App
-	link *link
+	link     *link
+	executes bool
 }
 
 // join adds a process. What the configuration leaves open is filled in.
 func (w *world) join(cfg mn.Config) *node {
 	w.t.Helper()
-	n := &node{link: newLink(w.place.Open(w.t))}
+	n := &node{link: newLink(w.place.Open(w.t)), executes: cfg.Provisioner != provisioner.None}
 	cfg.Name, cfg.Backend = w.name, n.link
 	cfg.Logger = slog.New(slog.DiscardHandler) // it would tell of the faults made on purpose
 	if cfg.Timing == (mn.Timing{}) {

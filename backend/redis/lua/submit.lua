@@ -39,7 +39,10 @@ local function queue(t, f, p)
   push(t)
   if launches(t.p) then
     if canreserve(p) then
-      local id = reserve(p, ses, t.id, readsession(s).st)
+      local id = t.id
+      if t.k == '1' then id = id .. '.s' .. int(call('INCR', P .. 'ep')) end -- a job's ID may come again
+      id = reserve(p, ses, id, readsession(s).st)
+      call('HSET', tkey(t.id), 'R', id)
       hint(p)
       return 'S' .. id
     end
@@ -53,8 +56,9 @@ end
 -- unclaimed tells of the slot that was reserved with the task, if its worker has not come:
 -- the answer that named it may have been lost.
 local function unclaimed(t)
-  local sl = slot(t.id)
-  if sl and sl.p == t.p and not sl.ses and sl.la == ses then return 'S' .. t.id end
+  local id = call('HGET', tkey(t.id), 'R')
+  local sl = id and slot(id)
+  if sl and sl.p == t.p and not sl.ses and sl.la == ses then return 'S' .. id end
   return ''
 end
 

@@ -3,6 +3,7 @@
 --   i input  q parent  d depth  c created  o session that called
 --   r result or newest yield  y its number  f failure code  fd its detail  fn its note
 --   a attempts  e errors  x crashes  n not before  b started  z ended
+--   R slot reserved with it  Z status and lease of the last settlement
 --   l locks held (netstrings)  m removing  W watchers (netstrings)
 --   while leased: L lease "epoch:nonce:slot"  g slot  u op of the claim  w killed at  M margin
 
