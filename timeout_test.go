@@ -136,10 +136,11 @@ func TestCallsOfAJobEndWithIt(t *testing.T) {
 				release := make(chan struct{})
 				defer close(release)
 				job := mn.NewJob("calls", func(ctx context.Context, how string, _ func(int) bool) error {
-					for i := range 5 { // three run, two wait
+					for i := range 5 { // of these calls three run
 						call.Go(ctx, i)
 					}
 					call.Go(mn.CleanupContext(ctx), 5)
+					call.Go(context.WithoutCancel(ctx), 7)
 					pass(time.Second)
 					switch how {
 					case "returns":

@@ -1,18 +1,25 @@
 package backendtest
 
 import (
+	"runtime"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn/backend"
 )
 
-// watch awaits beside the case.
+// watch awaits beside the case, mostly from before it returns: it gives the other
+// goroutine time, without depending on it.
 func (w *world) watch(id string, until backend.Until) <-chan func() (*backend.Task, error) {
 	done := make(chan func() (*backend.Task, error), 1)
 	w.beside(func() {
 		t, err := w.store.Await(w.ctx, id, until)
 		done <- func() (*backend.Task, error) { return t, err }
 	})
+	for range 20 {
+		runtime.Gosched()
+		w.find(id)
+	}
 	return done
 }
 

@@ -140,6 +140,18 @@ var leaseRules = []rule{
 		w.is("a", backend.StatusRunning)
 		a.succeed()
 	}},
+	{"the timeout in force is the one joined last", func(w *world) {
+		p := w.join("p", spec(jobs, backend.Job, limits(20*time.Millisecond, 0), retries(1)),
+			spec("marker", backend.Job, limits(1, 40*time.Millisecond)))
+		a := p.run(task("a", jobs))
+		a.fail()
+		p.Pools[0] = spec(jobs, backend.Job, limits(0, 0), retries(1))
+		p.again()
+		p.claim(a.Lease.Slot)
+		p.run(task("b", "marker"))
+		w.sweepUntil(func() bool { return w.status("b").Terminal() }, "the marker to be ended")
+		w.is("a", backend.StatusRunning)
+	}},
 	{"a cancelled task whose handler does not return is ended when its grace is over", func(w *world) {
 		p := w.join("p", spec(jobs, backend.Job, limits(long, 20*time.Millisecond)))
 		a := p.run(task("a", jobs, "key"))

@@ -13,9 +13,12 @@ var nestedRules = []rule{
 	{"a nested claim takes only nested tasks", func(w *world) {
 		p := w.host(maxWorkers(1))
 		a := p.run(task("a", calls))
-		p.start(task("top", calls), nested("deep", calls))
-		b := p.claimNested(a.Lease.Slot)
-		require.Equal(w.t, "deep", b.Lease.Task)
+		p.start(task("top", calls))
+		req := p.request(a.Lease.Slot)
+		req.Nested = true
+		lent := p.await(req)
+		p.start(nested("deep", calls))
+		b := lent.gets("deep")
 		require.Equal(w.t, 1, b.Depth)
 		require.Equal(w.t, counts{Pending: 1, Running: 2, Slots: 1}, w.counts(calls))
 		b.succeed()

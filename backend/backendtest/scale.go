@@ -53,6 +53,13 @@ var scaleRules = []rule{
 		c.start(task("a", calls))
 		require.Len(w.t, p.reserve(calls), 3)
 	}},
+	{"a submit that reserves a slot demands the spares that lack besides", func(w *world) {
+		p := w.host(spares(1))
+		p.inbox.forget()
+		require.NotEmpty(w.t, p.start(task("a", calls)).ID)
+		p.hearsDemand(calls)
+		require.Len(w.t, p.reserve(calls), 1)
+	}},
 	{"spares are demanded as soon as their definition joins", func(w *world) {
 		p := w.host(spares(1))
 		p.hearsDemand(calls)

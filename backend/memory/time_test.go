@@ -290,6 +290,40 @@ func TestNestedTaskIsLentToAWorkerThatWaits(t *testing.T) {
 	}, functions(0, 1))
 }
 
+func TestEveryChangeWakesWhoAwaitsIt(t *testing.T) {
+	inBubble(t, func(c *clocked) {
+		slot := c.start("a", backend.Job)
+		var a *backend.Assignment
+		var err error
+		for _, change := range []func() error{
+			func() error { a, err = c.claim(slot, 0, false); return err },
+			func() error { return c.Yield(c.ctx, a.Lease, []backend.Yield{{Number: 1}}) },
+			func() error { return c.Lock(c.ctx, a.Lease, []string{"key"}) },
+			func() error { c.settle(a, backend.Settlement{Outcome: backend.Released}); return nil },
+			func() error { a, err = c.claim(slot, 0, false); return err },
+			func() error { c.settle(a, backend.Settlement{Outcome: backend.Failed}); return nil },
+			func() error { a, err = c.claim(slot, 0, false); return err },
+			func() error { _, err := c.Cancel(c.ctx, []string{"a"}); return err },
+			func() error { return c.Remove(c.ctx, []string{"a"}) },
+			func() error { return c.Exit(c.ctx, []backend.SlotExit{{Slot: slot}}) },
+		} {
+			woken := make(chan error, 1)
+			version := c.get("a").Version
+			go func() {
+				_, err := c.Await(c.ctx, "a", backend.Until{After: version})
+				woken <- err
+			}()
+			synctest.Wait()
+			require.NoError(t, change())
+			synctest.Wait()
+			require.Len(t, woken, 1)
+			if c.get("a") == nil {
+				require.ErrorIs(t, <-woken, backend.ErrNotFound)
+			}
+		}
+	}, jobs(0, 0))
+}
+
 func TestCrashesOfAPoisonedTaskComeSlowerAndSlower(t *testing.T) {
 	inBubble(t, func(c *clocked) {
 		slot := c.start("a", backend.Job)

@@ -95,16 +95,14 @@ func checkCrashedCalls(w *world) {
 	crashed := w.victim(fn("crashed"))
 	client := w.client(fn(""))
 	const calls = 20
-	got := make(chan []int, 1)
+	var got log[int]
 	w.beside.Go(func() {
-		var all []int
 		for v, err := range fn("").On(client.App).Map(w.ctx, ints(calls)) {
 			if err != nil {
 				w.t.Errorf("call: %v", err)
 			}
-			all = append(all, v)
+			got.add(v)
 		}
-		got <- all
 	})
 	w.eventually("the victim is busy", func() bool { return len(lost.entries()) == 4 })
 	w.worker(fn("other"))
@@ -113,9 +111,9 @@ func checkCrashedCalls(w *world) {
 	for _, n := range lost.entries() {
 		again[n] = true
 	}
-	all := <-got
-	require.Len(w.t, all, calls)
-	for n, v := range all {
+	w.beside.Wait()
+	require.Len(w.t, got.entries(), calls)
+	for n, v := range got.entries() {
 		attempt := 1
 		if again[n] {
 			attempt = 2

@@ -42,28 +42,7 @@ func checkExclusion(w *world) {
 	}, mn.MaxConcurrency(50))
 	apps := w.crew(job)
 	for round := range gates {
-		var winners log[mn.JobID]
-		var refusals log[*mn.LockError]
-		for i := range 50 {
-			w.beside.Go(func() {
-				id, err := job.On(apps[i%len(apps)].App).Start(w.ctx, round, mn.WithLock("the one"))
-				var held *mn.LockError
-				if errors.As(err, &held) {
-					refusals.add(held)
-				} else if err == nil {
-					winners.add(id)
-				} else {
-					w.t.Errorf("start: %v", err)
-				}
-			})
-		}
-		w.beside.Wait()
-		require.Len(w.t, winners.entries(), 1)
-		winner := winners.entries()[0]
-		require.Len(w.t, refusals.entries(), 49)
-		for _, r := range refusals.entries() {
-			require.Equal(w.t, mn.LockError{Key: "the one", Holder: winner}, *r)
-		}
+		winner := oneWins(w, job, apps, round)
 		require.Equal(w.t, []string{"the one"}, get(w, job.On(apps[2].App), winner).Locks)
 		gates[round].raise()
 		require.Equal(w.t, round, succeeded(w, job.On(apps[2].App), winner))
@@ -73,6 +52,36 @@ func checkExclusion(w *world) {
 	for i, token := range tokens.entries()[1:] {
 		require.Greater(w.t, token, tokens.entries()[i], "fencing tokens grow from holder to holder")
 	}
+}
+
+// oneWins starts 50 jobs at once that want the same lock, and returns the one that was
+// started.
+func oneWins(w *world, job *mn.Job[int, int], apps []*node, in int) mn.JobID {
+	w.t.Helper()
+	var winners log[mn.JobID]
+	var refusals log[*mn.LockError]
+	for i := range 50 {
+		w.beside.Go(func() {
+			id, err := job.On(apps[i%len(apps)].App).Start(w.ctx, in, mn.WithLock("the one"))
+			var held *mn.LockError
+			switch {
+			case err == nil:
+				winners.add(id)
+			case errors.As(err, &held):
+				refusals.add(held)
+			default:
+				w.t.Errorf("start: %v", err)
+			}
+		})
+	}
+	w.beside.Wait()
+	require.Len(w.t, winners.entries(), 1)
+	winner := winners.entries()[0]
+	require.Len(w.t, refusals.entries(), 49)
+	for _, r := range refusals.entries() {
+		require.Equal(w.t, mn.LockError{Key: "the one", Holder: winner}, *r)
+	}
+	return winner
 }
 
 func checkAllOrNone(w *world) {

@@ -34,9 +34,10 @@ func (w *world) lossy(defs ...mn.Definition) (client *node) {
 	return client
 }
 
-func checkLosses(w *world) {
-	fn := mn.NewFunction("fn", func(_ context.Context, n int) (int, error) { return n * n, nil }, mn.Retries(2))
-	nest := mn.NewFunction[int, int]("nest", nil)
+// summing is a job that calls a function that calls itself, and maps another, with both.
+func summing() (job *mn.Job[int, int], fn, nest *mn.Function[int, int]) {
+	fn = mn.NewFunction("fn", func(_ context.Context, n int) (int, error) { return n * n, nil }, mn.Retries(2))
+	nest = mn.NewFunction[int, int]("nest", nil)
 	nest.Handle(func(ctx context.Context, n int) (int, error) {
 		if n == 0 {
 			return 1, nil
@@ -44,7 +45,7 @@ func checkLosses(w *world) {
 		v, err := nest.Call(ctx, n-1)
 		return 2 * v, err
 	})
-	job := mn.NewJob("job", func(ctx context.Context, n int, yield func(int) bool) error {
+	job = mn.NewJob("job", func(ctx context.Context, n int, yield func(int) bool) error {
 		sum, err := nest.Call(ctx, 4)
 		if err != nil {
 			return err
@@ -58,6 +59,11 @@ func checkLosses(w *world) {
 		}
 		return nil
 	}, mn.MaxConcurrency(6))
+	return job, fn, nest
+}
+
+func checkLosses(w *world) {
+	job, fn, nest := summing()
 	client := w.lossy(job, fn, nest)
 	const runs, each = 20, 20
 	for i := range runs {

@@ -82,8 +82,7 @@ func checkShortCut(w *world) {
 func checkCallAfterLoss(w *world) {
 	fn := echo()
 	w.worker(fn)
-	timing := mortal
-	lost := w.join(mn.Config{Definitions: []mn.Definition{fn, mn.NewJob("marker", counting)}, Timing: timing})
+	lost := w.victim(fn, mn.NewJob("marker", counting))
 	w.lostSession(lost, "marker")
 	lost.link.heal()
 	v, err := fn.On(lost.App).Call(w.ctx, 5) // before its next heartbeat, most likely
@@ -103,7 +102,7 @@ func checkCallAfterLoss(w *world) {
 func checkCallDuringCut(w *world) {
 	fn := echo()
 	w.worker(fn)
-	lost := w.join(mn.Config{Definitions: []mn.Definition{fn, mn.NewJob("marker", counting)}, Timing: mortal})
+	lost := w.victim(fn, mn.NewJob("marker", counting))
 	lost.link.cut()
 	result := make(chan error, 1)
 	w.beside.Go(func() {
@@ -123,7 +122,7 @@ func checkCallLost(w *world) {
 		return 0, nil
 	})
 	w.worker(fn)
-	lost := w.join(mn.Config{Definitions: append(bare(fn), mn.NewJob("marker", counting)), Timing: mortal})
+	lost := w.victim(append(bare(fn), mn.NewJob("marker", counting))...)
 	call := fn.On(lost.App).Go(w.ctx, 0)
 	w.await("the call runs", running.ch)
 	w.lostSession(lost, "marker")
