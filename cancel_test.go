@@ -113,6 +113,27 @@ func TestCancelTwiceAndAfterTheEndIsNoError(t *testing.T) {
 	})
 }
 
+func TestCancelIsNotMissedThoughItsHintIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		waits, returns := mn.NewJob("waits", obedient), mn.NewJob("returns", func(context.Context, int, func(int) bool) error {
+			pass(time.Second) // before anything tells of the cancel
+			return nil
+		})
+		app := mntest.NewWith(t, mn.Config{
+			Backend: &tap{Backend: memory.New(), deaf: true}, Definitions: []mn.Definition{waits, returns},
+		})
+		for _, j := range []*mn.Job[int, int]{waits.On(app), returns.On(app)} {
+			id := start(t, j, 0)
+			require.NoError(t, j.Cancel(t.Context(), id))
+			settled()
+			require.Equal(t, mn.Cancelling, get(t, j, id).Status)
+			end := ended(t, j, id)
+			require.Equal(t, mn.Cancelled, end.Status)
+			require.LessOrEqual(t, end.Ended.Sub(end.Started), mn.DefaultTiming.Heartbeat)
+		}
+	})
+}
+
 func TestCancelReachesTheWorkerOfAnotherApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()

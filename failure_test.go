@@ -140,7 +140,7 @@ func TestCutOffProcessSeesLeaseLostBeforeItsJobIsLost(t *testing.T) {
 				defer close(release)
 				job := mn.NewJob("cut-off", func(ctx context.Context, _ int, _ func(int) bool) error {
 					<-ctx.Done()
-					if context.Cause(ctx) == mn.ErrLeaseLost {
+					if errors.Is(context.Cause(ctx), mn.ErrLeaseLost) {
 						told.add(time.Now())
 					}
 					if !obeys {

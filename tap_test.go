@@ -18,7 +18,13 @@ type tap struct {
 	after  func(op string) error
 	yield  func(context.Context, []backend.Yield) error
 	down   atomic.Bool // every exchange fails
+	deaf   bool        // hints of cancels are lost
 }
+
+// deafInbox loses the hints of cancels.
+type deafInbox struct{ backend.Inbox }
+
+func (deafInbox) Cancel(backend.Lease) {}
 
 func (b *tap) Namespace(name string) backend.Store {
 	return &tapStore{Store: b.Backend.Namespace(name), tap: b}
@@ -53,6 +59,9 @@ func (s *tapStore) only(op string, do func() error) error {
 }
 
 func (s *tapStore) Join(ctx context.Context, ses backend.Session, inbox backend.Inbox) error {
+	if s.tap.deaf {
+		inbox = deafInbox{inbox}
+	}
 	return s.only("join", func() error { return s.Store.Join(ctx, ses, inbox) })
 }
 

