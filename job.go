@@ -2,6 +2,7 @@ package mn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -233,6 +234,18 @@ func (j *Job[In, Out]) find(ctx context.Context, id JobID) (*App, error) {
 	return app, nil
 }
 
+// owns reports whether the ID belongs to a run of this definition: others' runs do not
+// exist for it.
+func (j *Job[In, Out]) owns(ctx context.Context, app *App, id JobID) error {
+	tasks, err := exchange(ctx, app, func(ctx context.Context) ([]*backend.Task, error) {
+		return app.store.Get(ctx, []string{string(id)})
+	})
+	if err == nil && (tasks[0] == nil || tasks[0].Pool != j.def.name || tasks[0].Kind != backend.Job) {
+		err = backend.ErrNotFound
+	}
+	return outward(err, "job "+string(id))
+}
+
 // Cancel tells a job to stop and does not wait for it: a PENDING one ends CANCELLED at
 // once, a RUNNING one becomes CANCELLING until its handler returns or its grace ends.
 // A job that has ended stays as it is, and cancelling twice is no error.
@@ -240,6 +253,9 @@ func (j *Job[In, Out]) find(ctx context.Context, id JobID) (*App, error) {
 func (j *Job[In, Out]) Cancel(ctx context.Context, id JobID) error {
 	app, err := j.find(ctx, id)
 	if err != nil {
+		return err
+	}
+	if err := j.owns(ctx, app, id); err != nil {
 		return err
 	}
 	errs, err := exchange(ctx, app, func(ctx context.Context) ([]error, error) {
@@ -261,6 +277,12 @@ func (j *Job[In, Out]) Remove(ctx context.Context, id JobID) error {
 	}
 	if !id.valid() {
 		return nil
+	}
+	if err := j.owns(ctx, app, id); err != nil {
+		if errors.Is(err, ErrJobDoesNotExist) {
+			return nil
+		}
+		return err
 	}
 	_, err = exchange(ctx, app, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, app.store.Remove(ctx, []string{string(id)})

@@ -34,6 +34,7 @@ func (p *Process) DrainCalls(ctx context.Context) error {
 // uncharged; handlers that do not return within DrainGrace are abandoned. It returns
 // the error if it came to that.
 func (p *Process) Drain(ctx context.Context, err error) error {
+	defer p.stopRepeat() // the session's end gives up what could not be settled
 	p.mu.Lock()
 	p.stopServe()
 	p.mu.Unlock()
@@ -51,6 +52,7 @@ func (p *Process) Drain(ctx context.Context, err error) error {
 	bounded, cancel := context.WithTimeout(context.Background(), p.DrainGrace+time.Second)
 	defer cancel()
 	if p.await(bounded, &p.allEnded, func() bool { return len(p.workers) == 0 }) != nil {
+		p.stopRepeat()
 		for _, a := range p.running() {
 			a.abandon()
 		}

@@ -49,10 +49,12 @@ type Config struct {
 // Process is this process's part in a namespace's work.
 type Process struct {
 	Config
-	exchanger backend.Exchanger // Store, if it is one
-	lastBeat  time.Time         // monotonic; when the last successful heartbeat was sent
-	serving   context.Context
-	stopServe context.CancelFunc // no more claims for functions
+	exchanger  backend.Exchanger // Store, if it is one
+	lastBeat   time.Time         // monotonic; when the last successful heartbeat was sent
+	serving    context.Context
+	stopServe  context.CancelFunc // no more claims for functions
+	settling   context.Context    // settlements that fail are repeated until its end
+	stopRepeat context.CancelFunc
 
 	mu        sync.Mutex
 	workers   map[string]*worker // by slot
@@ -70,6 +72,7 @@ func NewProcess(c Config) *Process {
 	}
 	p.exchanger, _ = c.Store.(backend.Exchanger)
 	p.serving, p.stopServe = context.WithCancel(context.Background())
+	p.settling, p.stopRepeat = context.WithCancel(context.Background())
 	return p
 }
 

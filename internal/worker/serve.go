@@ -174,14 +174,33 @@ func (w *worker) serveOne() bool {
 func (w *worker) claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
 	for try := 0; ; try++ {
 		as, err := w.proc.Store.Claim(ctx, req)
-		if err == nil || ctx.Err() != nil || final(err) {
+		switch {
+		case err == nil, final(err):
 			return as, err
+		case ctx.Err() != nil && try > 0:
+			return w.recall(req, err)
+		case ctx.Err() != nil:
+			return nil, err
 		}
 		w.proc.Logger.Warn("mn: claim failed, will repeat", "pool", w.slot.Pool, "slot", req.Slot, "error", err)
 		if !pause(ctx, try) {
-			return nil, ctx.Err()
+			return w.recall(req, ctx.Err())
 		}
 	}
+}
+
+// recallBound is how long a claim without an answer is asked after.
+const recallBound = time.Second
+
+// recall asks after a claim that got no answer before its context ended: a task may have
+// been leased to it, and would be lost. err is the answer if not.
+func (w *worker) recall(req backend.ClaimRequest, err error) (*backend.Assignment, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), recallBound)
+	defer cancel()
+	if as, _ := w.proc.Store.Claim(ctx, req); as != nil {
+		return as, nil
+	}
+	return nil, err
 }
 
 // final reports whether err is an answer rather than a failed exchange.

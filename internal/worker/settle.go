@@ -91,7 +91,7 @@ func (w *worker) send(a *Attempt, s backend.Settlement) error {
 // settleAgain repeats a failed exchange while the lease may still be alive: the
 // attempt stays registered, so heartbeats keep it once the backend answers again.
 func (w *worker) settleAgain(ends []backend.Settlement, err error) ([]backend.Settled, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*w.proc.Session.Lease)
+	ctx, cancel := context.WithTimeout(w.proc.settling, 4*w.proc.Session.Lease)
 	defer cancel()
 	for try := 0; ; try++ {
 		w.proc.Logger.Warn("mn: settle failed, will repeat", "id", ends[0].Lease.Task, "error", err)

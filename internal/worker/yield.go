@@ -60,11 +60,15 @@ func (a *Attempt) goesOn() bool {
 	return a.cause == nil && !a.over
 }
 
-// take moves the waiting values to those under way; false if there are none.
-func (y *yields) take() bool {
+// take adds the waiting values to those under way, of which there are some only where a
+// write failed; false if there are none.
+func (y *yields) take(keep int) bool {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.flying, y.waiting = y.waiting, nil
+	y.flying, y.waiting = append(y.flying, y.waiting...), nil
+	if excess := len(y.flying) - max(1, keep); excess > 0 {
+		y.flying = y.flying[excess:]
+	}
 	if len(y.flying) == 0 {
 		y.writing = false
 		return false
@@ -72,22 +76,30 @@ func (y *yields) take() bool {
 	return true
 }
 
+// written forgets the values under way.
+func (y *yields) written() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.flying = nil
+}
+
 // writeYields writes until nothing is waiting or the attempt is over, whose end
 // then carries the rest.
 func (a *Attempt) writeYields() {
-	for a.yields.take() {
+	for a.yields.take(a.worker.pool.Spec.KeepYields) {
 		if err := a.write(a.Cleanup()); err != nil {
 			return
 		}
 	}
 }
 
-// writeNow is the write of a SyncYields definition: on the handler's goroutine.
+// writeNow is the write of a SyncYields definition: on the handler's goroutine. It waits
+// no longer than the handler may go on; what is not written then goes with the end.
 func (a *Attempt) writeNow() {
 	a.yields.turn.Lock()
 	defer a.yields.turn.Unlock()
-	if a.yields.take() {
-		_ = a.write(a.Cleanup()) // a failed write shows in goesOn, or in the attempt's end
+	if a.goesOn() && a.yields.take(a.worker.pool.Spec.KeepYields) {
+		_ = a.write(a.Context()) // a failed write shows in goesOn, or in the attempt's end
 	}
 }
 
@@ -95,7 +107,10 @@ func (a *Attempt) write(ctx context.Context) error {
 	err := a.repeat(ctx, func() error {
 		return a.worker.proc.Store.Yield(ctx, a.Lease, a.yields.flying)
 	})
-	if err != nil && !errors.Is(err, backend.ErrLeaseLost) && !a.isOver() {
+	switch {
+	case err == nil:
+		a.yields.written()
+	case !errors.Is(err, backend.ErrLeaseLost) && a.goesOn():
 		a.Fail(err)
 	}
 	return err
