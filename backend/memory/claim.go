@@ -78,6 +78,10 @@ func (s *store) claim(req *backend.ClaimRequest, room *backend.Assignment, fx *e
 		s.endSlot(sl, "its worker retired", fx)
 		return nil, nil, backend.ErrRetired
 	default:
+		if w == nil { // a job's worker never comes here
+			w = &waiter{slot: sl, ch: make(chan *backend.Assignment, 1)}
+			sl.waiter = w
+		}
 		p.idle = append(p.idle, w)
 		sl.rest(s, req.Cooldown, fx.now)
 		if s.quota != (hardware{}) && len(p.idle) > p.spec.Spare {
@@ -100,7 +104,6 @@ func (s *store) enter(req *backend.ClaimRequest) (*slot, error) {
 			return nil, backend.ErrSessionLost
 		}
 		sl.session = ses
-		sl.waiter = &waiter{slot: sl, ch: make(chan *backend.Assignment, 1)}
 		sl.pool.starting--
 		sl.pool.blocked = ""
 	}

@@ -27,33 +27,26 @@ func (s *store) indexed(t *task) *sortedSet {
 
 // list returns up to limit IDs below the cursor from the chosen sets, highest first.
 func (s *store) list(req backend.ListRequest, limit int) []string {
-	type cursor struct {
-		set  *sortedSet
-		next string
-	}
 	var heads []cursor
 	for k, set := range s.index {
 		if req.Pool != "" && req.Pool != k.pool ||
 			len(req.Statuses) > 0 && !slices.Contains(req.Statuses, k.status) {
 			continue
 		}
-		if id, ok := set.below(req.Before); ok {
-			heads = append(heads, cursor{set, id})
+		if c := set.below(req.Before); c.key() != "" {
+			heads = append(heads, c)
 		}
 	}
 	ids := make([]string, 0, min(limit, 1024))
 	for len(ids) < limit && len(heads) > 0 {
 		highest := 0
 		for i := range heads {
-			if heads[i].next > heads[highest].next {
+			if heads[i].key() > heads[highest].key() {
 				highest = i
 			}
 		}
-		h := &heads[highest]
-		ids = append(ids, h.next)
-		if id, ok := h.set.below(h.next); ok {
-			h.next = id
-		} else {
+		ids = append(ids, heads[highest].key())
+		if !heads[highest].down() {
 			heads = slices.Delete(heads, highest, highest+1)
 		}
 	}
@@ -68,6 +61,7 @@ const chunkSize = 512
 // ascending order (UUIDv7), so most inserts append to the last chunk.
 type sortedSet struct {
 	chunks [][]string // none empty; sorted within and among each other
+	spare  []string   // an emptied chunk: sets of what is under way empty all the time
 }
 
 // chunk returns the index of the chunk in which key is or belongs.
@@ -79,7 +73,11 @@ func (s *sortedSet) chunk(key string) int {
 
 func (s *sortedSet) insert(key string) {
 	if len(s.chunks) == 0 {
-		s.chunks = append(s.chunks, append(make([]string, 0, 8), key))
+		if s.spare == nil {
+			s.spare = make([]string, 0, 8)
+		}
+		s.chunks = append(s.chunks, append(s.spare, key))
+		s.spare = nil
 		return
 	}
 	i := s.chunk(key)
@@ -113,29 +111,50 @@ func (s *sortedSet) remove(key string) {
 	}
 	s.chunks[i] = slices.Delete(s.chunks[i], at, at+1)
 	if len(s.chunks[i]) == 0 {
+		s.spare = s.chunks[i]
 		s.chunks = slices.Delete(s.chunks, i, i+1)
 	}
 }
 
-// below returns the highest key below the cursor; an empty cursor is above all keys.
-func (s *sortedSet) below(cursor string) (string, bool) {
+// cursor is a place in a sortedSet, which must not change while it is used.
+type cursor struct {
+	set       *sortedSet
+	chunk, at int // at is -1 below the lowest key
+}
+
+// key is the key at the cursor, "" below the lowest.
+func (c *cursor) key() string {
+	if c.at < 0 {
+		return ""
+	}
+	return c.set.chunks[c.chunk][c.at]
+}
+
+// down moves to the next lower key; false if there is none.
+func (c *cursor) down() bool {
+	c.at--
+	if c.at < 0 && c.chunk > 0 {
+		c.chunk--
+		c.at = len(c.set.chunks[c.chunk]) - 1
+	}
+	return c.at >= 0
+}
+
+// below returns a cursor at the highest key below a limit; "" is above all keys.
+func (s *sortedSet) below(limit string) cursor {
+	c := cursor{set: s, at: -1}
 	if len(s.chunks) == 0 {
-		return "", false
+		return c
 	}
-	if cursor == "" {
-		last := s.chunks[len(s.chunks)-1]
-		return last[len(last)-1], true
+	if limit == "" {
+		c.chunk = len(s.chunks) - 1
+		c.at = len(s.chunks[c.chunk])
+	} else {
+		c.chunk = s.chunk(limit)
+		c.at, _ = slices.BinarySearch(s.chunks[c.chunk], limit)
 	}
-	i := s.chunk(cursor)
-	at, _ := slices.BinarySearch(s.chunks[i], cursor)
-	if at > 0 {
-		return s.chunks[i][at-1], true
-	}
-	if i > 0 {
-		c := s.chunks[i-1]
-		return c[len(c)-1], true
-	}
-	return "", false
+	c.down()
+	return c
 }
 
 // above returns up to limit keys above the cursor, lowest first.

@@ -113,7 +113,8 @@ func (s *store) slotID(t *task) string {
 		return t.ID
 	}
 	s.epoch++
-	return string(strconv.AppendUint(append([]byte(t.ID), ".s"...), s.epoch, 10))
+	buf := append(append(make([]byte, 0, 64), t.ID...), ".s"...) // on the stack
+	return string(strconv.AppendUint(buf, s.epoch, 10))
 }
 
 // lockable reports the first key that another task holds.
