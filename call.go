@@ -51,8 +51,11 @@ func (c *calls) take(id string) (receiver, bool) {
 	return r, ok
 }
 
+// codeClosed is the failure of a call that the app's end has cut short.
+const codeClosed = "app closed"
+
 // failAll ends all calls that the backend had, because their results will never come.
-func (c *calls) failAll(note string) {
+func (c *calls) failAll(code, note string) {
 	lost := make(map[string]receiver)
 	c.mu.Lock()
 	for id, r := range c.waiting {
@@ -64,7 +67,7 @@ func (c *calls) failAll(note string) {
 	c.mu.Unlock()
 	for id, r := range lost {
 		r.to.receive(r.index, backend.Result{
-			ID: id, Status: backend.StatusFailed, Failure: &backend.Failure{Code: backend.CodeLost, Note: note},
+			ID: id, Status: backend.StatusFailed, Failure: &backend.Failure{Code: code, Note: note},
 		})
 	}
 }
@@ -118,16 +121,18 @@ func (c *call) wait(ctx context.Context, pool string) (backend.Result, error) {
 			defer a.EndWait()
 		}
 	}
+	done := ctx.Done()
+	if done == nil && over == nil {
+		return <-c.ch, nil // nothing else can come, and a select costs
+	}
 	var err error
 	select {
 	case r := <-c.ch:
 		return r, nil
-	case <-ctx.Done():
+	case <-done:
 		err = ctxError(ctx)
 	case <-over:
 		err = errAttemptOver
-	case <-c.app.closed:
-		err = ErrAppClosed
 	}
 	if _, ok := c.app.calls.take(c.id); !ok {
 		<-c.ch // the result is being delivered, too late

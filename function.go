@@ -128,6 +128,9 @@ func (f *Function[In, Out]) begin(ctx context.Context, in In) (*call, error) {
 		err = answers[0].Err
 	}
 	c.begun.Store(true)
+	if err == nil {
+		err = app.open() // from here on the end of the app ends the call as well
+	}
 	if err != nil {
 		app.calls.take(c.id) // a result that came nevertheless finds nobody
 		return nil, outward(err, fmt.Sprintf("call of function %q", f.def.name))
@@ -189,6 +192,9 @@ func (f *Function[In, Out]) result(app *App, r *backend.Result) (out Out, err er
 		}
 		return out, nil
 	case backend.StatusFailed:
+		if r.Failure != nil && r.Failure.Code == codeClosed {
+			return out, fmt.Errorf("mn: call of function %q: %w", f.def.name, ErrAppClosed)
+		}
 		return out, f.def.runError(app, r.ID, r.Attempt, r.Failure)
 	}
 	return out, fmt.Errorf("mn: call of function %q %s: %w", f.def.name, r.ID, context.Canceled)

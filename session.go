@@ -59,7 +59,7 @@ func (a *App) rejoin(ctx context.Context) error {
 	if err := a.join(ctx); err != nil {
 		return err
 	}
-	a.calls.failAll("the backend lost this process's session")
+	a.calls.failAll(backend.CodeLost, "the backend lost this process's session")
 	return nil
 }
 
@@ -159,6 +159,16 @@ func (a *App) submitAgain(ctx context.Context, subs []backend.Submission, err er
 	})
 }
 
+// open returns ErrAppClosed once the app has ended.
+func (a *App) open() error {
+	select {
+	case <-a.closed:
+		return ErrAppClosed
+	default:
+		return nil
+	}
+}
+
 // errands are goroutines that the app waits for before it ends.
 type errands struct {
 	mu     sync.Mutex
@@ -228,6 +238,7 @@ func (a *App) drain(ctx context.Context) error {
 	}
 	close(a.closed)
 	a.end(ErrAppClosed)
+	a.calls.failAll(codeClosed, "")
 	a.loops.Wait()
 	a.errands.finish()
 	if err != nil {

@@ -60,6 +60,11 @@ func (s *store) claim(req *backend.ClaimRequest, room *backend.Assignment, fx *e
 	if err != nil {
 		return nil, nil, err
 	}
+	return s.claimFor(sl, req, room, fx)
+}
+
+// claimFor is claim for a slot that is known to live.
+func (s *store) claimFor(sl *slot, req *backend.ClaimRequest, room *backend.Assignment, fx *effects) (*backend.Assignment, *waiter, error) {
 	for _, t := range sl.tasks {
 		if t.claimOp == req.Op {
 			return t.assignment(room), nil, nil

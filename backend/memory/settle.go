@@ -39,7 +39,7 @@ func (s *store) Settle(ctx context.Context, ends []backend.Settlement) ([]backen
 	fx := begin()
 	s.mu.Lock()
 	for i := range ends {
-		answers[i] = s.settle(&ends[i], fx)
+		answers[i] = s.settle(s.held(ends[i].Lease), &ends[i], fx)
 	}
 	s.mu.Unlock()
 	fx.carryOut()
@@ -53,9 +53,18 @@ func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backen
 	}
 	fx, room := begin(), new(backend.Assignment)
 	s.mu.Lock()
-	x.Settled = s.settle(&end, fx)
+	t := s.held(end.Lease)
+	var sl *slot
+	if t != nil && !end.Leave && end.Lease.Slot == req.Slot && t.slot.session.ID == req.Session {
+		sl = t.slot // no need to look it up again
+	}
+	x.Settled = s.settle(t, &end, fx)
 	var w *waiter
-	x.Task, w, x.Err = s.claim(&req, room, fx)
+	if sl != nil {
+		x.Task, w, x.Err = s.claimFor(sl, &req, room, fx)
+	} else {
+		x.Task, w, x.Err = s.claim(&req, room, fx)
+	}
 	s.mu.Unlock()
 	fx.carryOut()
 	if w != nil {
@@ -64,8 +73,8 @@ func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backen
 	return x, nil
 }
 
-func (s *store) settle(e *backend.Settlement, fx *effects) backend.Settled {
-	t := s.held(e.Lease)
+// settle ends an attempt of the task that its lease holds, nil if it holds none.
+func (s *store) settle(t *task, e *backend.Settlement, fx *effects) backend.Settled {
 	if t == nil {
 		if st, ok := s.recent.find(e.Lease); ok {
 			return backend.Settled{Status: st}
