@@ -162,7 +162,7 @@ func (a *App) cancelCalls(ids []string) {
 // ctxError is why ctx is done: its error and, where that tells more, its cause.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil || cause == err {
+	if err == nil || cause == err { //nolint:errorlint // the very same error
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)

@@ -66,7 +66,7 @@ func (f *Function[In, Out]) Map(ctx context.Context, inputs iter.Seq[In], opts .
 			yield(none, err)
 			return
 		}
-		m := newMapper(f, ctx, app, o, yield)
+		m := newMapper(ctx, f, app, o, yield)
 		defer m.stop()
 		for in := range inputs {
 			if !m.deliver(m.full) {
@@ -122,7 +122,7 @@ type mapArrival struct {
 	err    error
 }
 
-func newMapper[In, Out any](f *Function[In, Out], ctx context.Context, app *App, o mapOptions, yield func(Out, error) bool) *mapper[In, Out] {
+func newMapper[In, Out any](ctx context.Context, f *Function[In, Out], app *App, o mapOptions, yield func(Out, error) bool) *mapper[In, Out] {
 	m := &mapper[In, Out]{
 		f: f, ctx: ctx, app: app, attempt: attemptFrom(ctx), options: o, yield: yield,
 		window: make([]mapItem, min(o.max, DefaultMaxInFlight)), arrival: make(chan struct{}, 1),

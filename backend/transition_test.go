@@ -1,7 +1,6 @@
 package backend_test
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -128,6 +127,6 @@ func TestLockErrorNamesKeyAndHolder(t *testing.T) {
 	err := fmt.Errorf("start: %w", &backend.LockError{Key: "board/42", Holder: "0198"})
 	require.EqualError(t, err, `start: lock "board/42" is held by 0198`)
 	var held *backend.LockError
-	require.True(t, errors.As(err, &held))
+	require.ErrorAs(t, err, &held)
 	require.Equal(t, "0198", held.Holder)
 }

@@ -103,7 +103,7 @@ var awaitRules = []rule{
 		grows("claim")
 		a.crash("")
 		grows("lost worker")
-		a = p.next(jobs)
+		p.next(jobs)
 		grows("claim")
 		w.cancel("a")
 		grows("cancel")

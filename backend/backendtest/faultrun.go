@@ -132,7 +132,7 @@ func (f *factory) execute(a *backend.Assignment) bool {
 	switch {
 	case f.chance(0.1):
 		end.Outcome, end.RetryIn = backend.Failed, time.Millisecond
-	case f.chance(0.1):
+	case f.chance(0.11):
 		end.Outcome = backend.Released
 	}
 	_ = f.try(func() error {

@@ -46,7 +46,7 @@ func newModel(specs ...backend.PoolSpec) *model {
 }
 
 // refuses is the error of a submission, and whether the task exists.
-func (m *model) refuses(sub backend.Submission) (err error, existing bool) {
+func (m *model) refuses(sub backend.Submission) (err error, existing bool) { //nolint:revive // the error is a value here, not a failure
 	if m.tasks[sub.ID] != nil {
 		return nil, true
 	}

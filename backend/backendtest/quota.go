@@ -100,10 +100,10 @@ var quotaRules = []rule{
 		idle.fails(backend.ErrRetired)
 	}},
 	{"spares do not retire to make room", func(w *world) {
-		p := w.limited(backend.Quota{CPU: 3}, spares(1))
+		p := w.limited(backend.Quota{CPU: 2}, spares(1))
 		idle := p.rest(calls, p.worker(), long)
-		require.NotEmpty(w.t, p.start(big("a")).ID)
-		require.Empty(w.t, p.start(big("b")).ID)
+		require.Empty(w.t, p.start(big("a")).ID)
+		require.Empty(w.t, p.reserve("big"))
 		require.True(w.t, idle.pending())
 		require.Equal(w.t, 1, w.pool(calls).Idle)
 	}},

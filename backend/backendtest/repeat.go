@@ -112,7 +112,7 @@ var mutations = []mutation{
 		a, b := p.run(task("a", jobs)), p.run(task("b", jobs))
 		p.cancel("b")
 		leases := []backend.Lease{a.Lease, b.Lease, {}}
-		answer := words(func(s []backend.LeaseState) string { return fmt.Sprint(s) })
+		answer := words(func(s []backend.LeaseState) string { return fmt.Sprint(s) }) //nolint:staticcheck // QF1010 takes the states for text
 		return func() (string, error) { return answer(p.store.Heartbeat(p.ctx, p.ID, leases)) }
 	}},
 	{"Yield", "a yield", func(p *process) func() (string, error) {

@@ -141,9 +141,9 @@ var retryRules = []rule{
 	{"delayed retries come in the order of their times", func(w *world) {
 		p := w.host(retries(1), maxWorkers(3))
 		var last *attempt
-		for i, in := range []time.Duration{90, 30, 60} {
+		for i, in := range []int{90, 30, 60} {
 			last = p.run(task(fmt.Sprint(i), jobs))
-			last.settle(backend.Settlement{Outcome: backend.Failed, Failure: failure("it broke"), RetryIn: in * time.Millisecond})
+			last.settle(backend.Settlement{Outcome: backend.Failed, Failure: failure("it broke"), RetryIn: time.Duration(in) * time.Millisecond})
 		}
 		for _, want := range []string{"1", "2", "0"} {
 			req := p.request(last.Lease.Slot)

@@ -147,6 +147,18 @@ var sessionRules = []rule{
 		d.result("b")
 		c.heardNothing()
 	}},
+	{"a session that leaves hears nothing of its own end", func(w *world) {
+		p, c := w.host(), w.client("c")
+		p.run(task("own call", calls))
+		p.run(task("own job", jobs))
+		p.start(task("own waiting call", calls))
+		p.inbox.forget()
+		p.leave()
+		c.start(task("a", calls))
+		w.cancel("a")
+		c.result("a")
+		p.heardNothing()
+	}},
 	{"leaving ends the session's slots as lost", func(w *world) {
 		p, other := w.host(retries(1)), w.client("c")
 		a := p.run(task("a", jobs))

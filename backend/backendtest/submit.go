@@ -160,12 +160,14 @@ var submitRules = []rule{
 		require.Len(w.t, seen, 6)
 	}},
 	{"a slot outlives the task that it was reserved for", func(w *world) {
-		p := w.host(maxWorkers(2))
-		slot := p.start(task("a", jobs))
+		p := w.host()
+		first := p.start(task("a", jobs))
 		w.remove("a")
-		again := p.submit(task("a", jobs), task("b", jobs))
+		require.Empty(w.t, p.start(task("b", jobs)).ID, "the first slot's worker will take it")
+		second := p.start(task("a", jobs))
+		require.NotEqual(w.t, first.ID, second.ID)
 		require.Equal(w.t, 2, w.pool(jobs).Slots)
-		for _, id := range []string{slot.ID, again[0].Slot.ID + again[1].Slot.ID} {
+		for _, id := range []string{first.ID, second.ID} {
 			p.claim(id).settle(backend.Settlement{Outcome: backend.Succeeded, Leave: true})
 		}
 		require.Zero(w.t, w.counts(jobs))
@@ -185,6 +187,7 @@ var submitRules = []rule{
 		require.Equal(w.t, "b", p.claim(first.ID).Lease.Task)
 	}},
 	{"a submit by a session that does not launch the pool reserves nothing, and who does hears the demand", func(w *world) {
+		deaf := w.joinAs(backend.Session{ID: "deaf", Pools: []backend.PoolSpec{spec(jobs, backend.Job)}})
 		p := w.host()
 		q := w.joinAs(backend.Session{ID: "q", Launches: true, Pools: []backend.PoolSpec{spec("other", backend.Job)}})
 		p.inbox.forget()
@@ -192,6 +195,7 @@ var submitRules = []rule{
 		require.Zero(w.t, w.pool(jobs).Slots)
 		p.hearsDemand(jobs)
 		require.False(w.t, q.inbox.demanded(jobs))
+		require.False(w.t, deaf.inbox.demanded(jobs))
 	}},
 	{"the slices of a submit may be reused by the caller", func(w *world) {
 		p := w.host()

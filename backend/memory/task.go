@@ -135,12 +135,12 @@ func (s *store) delete(t *task, fx *effects) {
 func (s *store) cancel(t *task, fx *effects) {
 	was := t.Status
 	s.move(t, backend.EventCancel)
-	switch {
-	case was == backend.StatusPending:
+	switch was {
+	case backend.StatusPending:
 		t.pool.drop(t)
 		t.NotBefore = time.Time{}
 		s.close(t, fx)
-	case was == backend.StatusRunning:
+	case backend.StatusRunning:
 		deadline := fx.now.Add(t.pool.spec.Grace + t.slot.session.Margin)
 		if t.killAt.IsZero() || deadline.Before(t.killAt) {
 			t.killAt = deadline

@@ -177,10 +177,10 @@ func TestDelayedRetriesBeginInTheOrderOfTheirTimes(t *testing.T) {
 	inBubble(t, func(c *clocked) {
 		begin := time.Now()
 		var slot string
-		for i, in := range []time.Duration{30, 10, 20, 40} {
+		for i, in := range []int{30, 10, 20, 40} {
 			a := c.run(fmt.Sprint(i), backend.Job)
 			slot = a.Lease.Slot
-			c.settle(a, backend.Settlement{Outcome: backend.Failed, RetryIn: in * time.Second})
+			c.settle(a, backend.Settlement{Outcome: backend.Failed, RetryIn: time.Duration(in) * time.Second})
 		}
 		_, err := c.Cancel(c.ctx, []string{"2"})
 		require.NoError(t, err)
@@ -279,7 +279,9 @@ func TestNestedTaskIsLentToAWorkerThatWaits(t *testing.T) {
 		lent := make(chan *backend.Assignment, 1)
 		go func() {
 			got, err := c.claim(a.Lease.Slot, 0, true)
-			require.NoError(t, err)
+			if err != nil {
+				t.Error(err)
+			}
 			lent <- got
 		}()
 		synctest.Wait()

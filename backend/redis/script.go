@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // Redis names scripts by their SHA-1
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -78,7 +79,7 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	switch {
 	case err == nil:
 		return cmd.Val(), nil
-	case err == redis.Nil: //nolint:errorlint // the sentinel itself: a script returned false
+	case errors.Is(err, redis.Nil): // the script returned false
 		return nil, nil
 	}
 	return nil, fmt.Errorf("redis: step %q: %w", sc.name, err)

@@ -77,7 +77,7 @@ func (a *Attempt) Fail(err error) {
 func (a *Attempt) stop(cause error) {
 	causes := &a.worker.proc.Causes
 	a.mu.Lock()
-	if a.over || (a.cause != nil && cause != causes.Lost) {
+	if a.over || (a.cause != nil && cause != causes.Lost) { //nolint:errorlint // causes are told apart by identity
 		a.mu.Unlock()
 		return
 	}
@@ -85,7 +85,7 @@ func (a *Attempt) stop(cause error) {
 	a.cause = cause
 	if first {
 		grace := a.worker.pool.Spec.Grace
-		if cause == causes.Draining {
+		if cause == causes.Draining { //nolint:errorlint // causes are told apart by identity
 			grace = min(grace, a.worker.proc.DrainGrace)
 		}
 		a.grace = time.AfterFunc(grace, a.abandon)
@@ -97,7 +97,7 @@ func (a *Attempt) stop(cause error) {
 // end closes the attempt to everything that comes later, and returns why it was to
 // stop. It reports false if that had been done before. told is the cause of the
 // context's end, if that has none yet.
-func (a *Attempt) end(told error) (cause error, ok bool) {
+func (a *Attempt) end(told error) (cause error, ok bool) { //nolint:revive // the error is a value here, not a failure
 	a.mu.Lock()
 	if a.over {
 		a.mu.Unlock()

@@ -23,29 +23,34 @@ func (w *worker) conclude(a *Attempt, result []byte, err error, leave bool) bool
 func (a *Attempt) settlement(cause error, result []byte, err error) backend.Settlement {
 	s := backend.Settlement{Lease: a.Lease, Yields: a.yields.unwritten()}
 	causes := &a.worker.proc.Causes
-	switch {
-	case cause == causes.Lost:
+	switch { //nolint:staticcheck // QF1002: causes are told apart by identity, which a tagged switch hides
+	case cause == nil:
+		a.judge(&s, result, err)
+	case cause == causes.Lost: //nolint:errorlint // see above
 		return backend.Settlement{} // somebody else decides
-	case cause == causes.Timeout:
+	case cause == causes.Timeout: //nolint:errorlint // see above
 		s.Outcome, s.Permanent = backend.Failed, true
 		s.Failure, _ = a.worker.proc.Describe(a, cause)
-	case cause != nil:
-		s.Outcome = backend.Released // cancelled or draining; the task's status tells which
-	default:
-		if a.fault != nil {
-			err = a.fault
-		}
-		if err == nil {
-			s.Outcome, s.Result = backend.Succeeded, result
-			return s
-		}
-		s.Outcome = backend.Failed
-		s.Failure, s.Permanent = a.worker.proc.Describe(a, err)
-		if !s.Permanent {
-			s.RetryIn = a.worker.pool.RetryDelay(a.Attempt)
-		}
+	default: // cancelled or draining; the task's status tells which
+		s.Outcome = backend.Released
 	}
 	return s
+}
+
+// judge decides by what the handler returned.
+func (a *Attempt) judge(s *backend.Settlement, result []byte, err error) {
+	if a.fault != nil {
+		err = a.fault
+	}
+	if err == nil {
+		s.Outcome, s.Result = backend.Succeeded, result
+		return
+	}
+	s.Outcome = backend.Failed
+	s.Failure, s.Permanent = a.worker.proc.Describe(a, err)
+	if !s.Permanent {
+		s.RetryIn = a.worker.pool.RetryDelay(a.Attempt)
+	}
 }
 
 // settle sends the settlement until it is answered or the lease must be over.

@@ -6,8 +6,8 @@ end
 local function freeslot(id, s)
   if call('HDEL', P .. 'slots', id) == 0 then return false end
   call('ZREM', P .. 'sl:' .. s.p, id)
-  call('HINCRBY', P .. 'meta', 'cpu', -s.cpu)
-  call('HINCRBY', P .. 'meta', 'mem', -s.mem)
+  call('HINCRBY', P .. 'meta', 'cpu', 0 - s.cpu) -- not -s.cpu, which may be "-0"
+  call('HINCRBY', P .. 'meta', 'mem', 0 - s.mem)
   return true
 end
 
