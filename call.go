@@ -42,6 +42,15 @@ func (c *calls) add(id string, to taker, index int) {
 	c.mu.Unlock()
 }
 
+// addAll adds calls that the same taker waits for.
+func (c *calls) addAll(subs []backend.Submission, to taker, indexes []int) {
+	c.mu.Lock()
+	for i := range subs {
+		c.waiting[subs[i].ID] = receiver{to, indexes[i]}
+	}
+	c.mu.Unlock()
+}
+
 // take removes a call and returns its receiver; false if it is not there (any more).
 func (c *calls) take(id string) (receiver, bool) {
 	c.mu.Lock()

@@ -199,9 +199,7 @@ func (m *mapper[In, Out]) send() {
 	if m.timer != nil {
 		m.timer.Stop()
 	}
-	for i := range m.batch {
-		m.app.calls.add(m.batch[i].ID, m, m.numbers[i])
-	}
+	m.app.calls.addAll(m.batch, m, m.numbers)
 	m.beginSubmit(m.numbers)
 	answers, err := m.app.submit(m.ctx, m.batch)
 	m.beginSubmit(nil)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/multinode/mn/backend/redis"
 )
@@ -58,6 +59,7 @@ func openRedis() (*medium, error) {
 	if err != nil {
 		return nil, err
 	}
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	admin := goredis.NewClient(options)
 	return &medium{
 		backend: b,

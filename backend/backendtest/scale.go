@@ -107,6 +107,17 @@ var scaleRules = []rule{
 		q.hearsDemand(jobs)
 		require.Equal(w.t, "a", q.next(jobs).Lease.Task)
 	}},
+	{"a demand whose hearer leaves without acting goes to another", func(w *world) {
+		p, q, c := w.host(), w.join("q", spec(jobs, backend.Job)), w.client("c")
+		c.start(task("a", jobs))
+		w.eventually(func() bool { return p.inbox.demanded(jobs) || q.inbox.demanded(jobs) }, "somebody to hear the demand")
+		if q.inbox.demanded(jobs) {
+			p, q = q, p
+		}
+		q.inbox.forget()
+		p.leave()
+		q.hearsDemand(jobs)
+	}},
 	{"a worker's end is demanded to be made up for", func(w *world) {
 		p := w.host(maxWorkers(1))
 		a := p.run(task("a", calls))

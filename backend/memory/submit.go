@@ -14,20 +14,32 @@ func (s *store) Submit(ctx context.Context, session string, subs []backend.Submi
 		return nil, err
 	}
 	answers := make([]backend.Submitted, len(subs))
+	for at := 0; at < len(subs); at += submitAtOnce {
+		end := min(at+submitAtOnce, len(subs))
+		if !s.submitSome(session, subs[at:end], answers[at:end]) {
+			return nil, backend.ErrSessionLost
+		}
+	}
+	return answers, nil
+}
+
+// submitAtOnce is how many tasks of a batch are stored under one hold of the mutex: so
+// few that workers who wait for it meanwhile spin rather than sleep.
+const submitAtOnce = 8
+
+// submitSome stores a part of a batch; false if the session is lost.
+func (s *store) submitSome(session string, subs []backend.Submission, answers []backend.Submitted) bool {
 	fx := begin()
 	s.mu.Lock()
 	ses := s.sessions[session]
-	if ses == nil {
-		s.mu.Unlock()
-		fx.carryOut()
-		return nil, backend.ErrSessionLost
-	}
-	for i := range subs {
-		answers[i] = s.submit(ses, &subs[i], fx)
+	if ses != nil {
+		for i := range subs {
+			answers[i] = s.submit(ses, &subs[i], fx)
+		}
 	}
 	s.mu.Unlock()
 	fx.carryOut()
-	return answers, nil
+	return ses != nil
 }
 
 func (s *store) submit(ses *session, sub *backend.Submission, fx *effects) backend.Submitted {

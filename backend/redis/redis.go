@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/multinode/mn/backend"
 )
@@ -71,6 +72,9 @@ func Open(ctx context.Context, url string, o Options) (*Backend, error) {
 	parsed.MaxRetries = -1
 	parsed.PoolSize = connections
 	parsed.ContextTimeoutEnabled = true
+	// Notices of managed clouds about their maintenance: they cost goroutines, and what a
+	// lost connection means is known here.
+	parsed.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	b, err := New(ctx, redis.NewClient(parsed), o)
 	if b != nil {
 		b.own = true

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
@@ -38,7 +39,9 @@ var tick = mn.NewJob("tick", func(ctx context.Context, upTo int, yield func(int)
 
 func admin(t *testing.T, s *redistest.Server) *goredis.Client {
 	t.Helper()
-	c := goredis.NewClient(&goredis.Options{Addr: s.Addr()})
+	c := goredis.NewClient(&goredis.Options{
+		Addr: s.Addr(), MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
