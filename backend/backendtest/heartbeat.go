@@ -17,7 +17,13 @@ var heartbeatRules = []rule{
 		require.Equal(w.t, want, p.beat(held, cancelling, lost))
 	}},
 	{"a heartbeat without leases keeps the session", func(w *world) {
-		require.Empty(w.t, w.host().beat())
+		p := w.joinAs(brief("p"))
+		silent := w.joinAs(brief("silent"))
+		w.sweepUntil(func() bool {
+			require.Empty(w.t, p.beat())
+			return !silent.alive()
+		}, "the silent session to expire")
+		require.True(w.t, p.alive())
 	}},
 	{"a heartbeat of a session that has ended is told so", func(w *world) {
 		p := w.joinAs(brief("p", spec(jobs, backend.Job)))

@@ -45,7 +45,7 @@ func (b *Backend) Namespace(name string) backend.Store {
 
 // store is one namespace.
 type store struct {
-	mu       mutex
+	mu       sync.Mutex
 	live     map[string]*task // jobs that have not ended
 	ended    map[string]*task // and those that have: apart, so that they do not slow a start
 	highest  string           // of all IDs that jobs have had
