@@ -14,7 +14,7 @@ func (s *store) Submit(ctx context.Context, session string, subs []backend.Submi
 		return nil, err
 	}
 	answers := make([]backend.Submitted, len(subs))
-	for at := 0; at < len(subs); at += submitAtOnce {
+	for at := 0; at == 0 || at < len(subs); at += submitAtOnce { // an empty batch asks after the session
 		end := min(at+submitAtOnce, len(subs))
 		if !s.submitSome(session, subs[at:end], answers[at:end]) {
 			return nil, backend.ErrSessionLost
