@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,8 @@ type session struct {
 	inbox backend.Inbox
 	calls map[string]time.Time // unfinished, by when they were submitted
 	acks  []string             // records of delivered results, to be deleted
+	// ripening are those of earlier turns of tend.
+	ripening [ripening][]string
 }
 
 func newStore(b *Backend, namespace string) *store {
@@ -120,10 +123,13 @@ func (s *store) Leave(ctx context.Context, id string) error {
 	delete(s.sessions, id)
 	s.mu.Unlock()
 	s.inbox.ignore(ctx, id)
-	if ses != nil {
-		return s.acknowledge(ctx, ses)
+	if ses == nil {
+		return nil
 	}
-	return nil
+	s.mu.Lock()
+	acks := slices.Concat(append(ses.ripening[:], ses.acks)...)
+	s.mu.Unlock()
+	return s.acknowledge(ctx, ses, acks)
 }
 
 // Submit implements [backend.Client].

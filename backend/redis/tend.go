@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// tendEvery is how often results are acknowledged: late enough that a worker which sends
-// an end again, because the reply was lost, still finds the record.
-const tendEvery = time.Second
+// tendEvery is how often results are acknowledged. Each waits for ripening of these turns
+// before: a worker which sends an end again, because the reply was lost, still finds the
+// record.
+const (
+	tendEvery = time.Second
+	ripening  = 4
+)
 
 // lookAfter is the age at which a call's result is looked for, should its message have
 // got lost.
@@ -25,7 +29,7 @@ func (s *store) tend(ctx context.Context) {
 		select {
 		case <-tick.C:
 			for _, ses := range s.present() {
-				if err := s.acknowledge(ctx, ses); err != nil && ctx.Err() == nil {
+				if err := s.acknowledge(ctx, ses, s.ripe(ses)); err != nil && ctx.Err() == nil {
 					s.b.opts.Logger.Warn("mn: results not acknowledged, will repeat", "error", err)
 				}
 				s.lookForResults(ctx, ses, time.Now().Add(-lookAfter))
@@ -62,12 +66,19 @@ func (s *store) recover(ctx context.Context) {
 	s.lookForTasks(ctx)
 }
 
-// acknowledge deletes the records of delivered results.
-func (s *store) acknowledge(ctx context.Context, ses *session) error {
+// ripe takes the delivered results that have waited long enough to be acknowledged.
+func (s *store) ripe(ses *session) []string {
 	s.mu.Lock()
-	acks := ses.acks
-	ses.acks = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	last := len(ses.ripening) - 1
+	acks := ses.ripening[last]
+	copy(ses.ripening[1:], ses.ripening[:last])
+	ses.ripening[0], ses.acks = ses.acks, nil
+	return acks
+}
+
+// acknowledge deletes the records of delivered results.
+func (s *store) acknowledge(ctx context.Context, ses *session, acks []string) error {
 	for len(acks) > 0 {
 		n := min(len(acks), 500)
 		keys := make([]string, n)

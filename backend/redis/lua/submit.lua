@@ -66,7 +66,6 @@ local function submit()
   local t = { id = arg(), k = arg(), p = arg(), i = arg(), q = arg(), d = num(), v = 1, s = 'P', c = NOW, a = 0 }
   local locks = {}
   for i = 1, num() do locks[i] = arg() end
-  table.sort(locks)
   local known = call('HGET', tkey(t.id), 'p')
   if known then return known == t.p and '=' .. unclaimed(t) or 'exists' end
   local last = call('ZREVRANGE', P .. 'idle:' .. t.p, 0, 0) -- see lib/submit.lua
@@ -81,6 +80,7 @@ local function submit()
     refusal = held(locks)
   end
   if refusal then return refusal end
+  table.sort(locks)
   if locks[1] then hold(t, locks) end
   if t.k == '1' then call('ZADD', index('P', t.p), 0, t.id) end
   local f = fields(t, locks)

@@ -13,6 +13,7 @@ local function popalive(name, nested)
     if not q[1] then return nil end
     local t = load(q[1])
     if t and t.k == '2' and (not t.o or call('HEXISTS', P .. 'sx', t.o) == 0) then
+      forget(t.id)
       call('UNLINK', tkey(t.id))
     elseif t then
       return full(t)

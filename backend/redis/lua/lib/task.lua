@@ -43,10 +43,15 @@ end
 local ENDED = 60000
 local function remember(lease, status) call('SET', P .. 'z:' .. lease, status, 'PX', ENDED) end
 
+-- forget remembers the last settlement of a task whose record goes.
+local function forget(id)
+  local last = call('HGET', tkey(id), 'Z')
+  if last then remember(string.sub(last, 2), string.sub(last, 1, 1)) end
+end
+
 -- remove forgets an ended job.
 local function remove(t)
-  local last = call('HGET', tkey(t.id), 'Z')
-  if last then remember(string.sub(last, 2), string.sub(last, 1, 1)) end
+  forget(t.id)
   call('ZREM', index(t.s, t.p), t.id)
   call('UNLINK', tkey(t.id), P .. 'y:' .. t.id)
   touch(t)
@@ -58,6 +63,7 @@ local function finish(t, status, fields)
   t.v = t.v + 1
   if t.k == '2' then
     if not t.o then
+      forget(t.id)
       call('UNLINK', tkey(t.id))
       return
     end
@@ -177,6 +183,7 @@ local function fail(t, failure, retry, delay)
     call('HSET', tkey(t.id), 's', 'P', 'v', t.v, 'e', t.e, 'x', t.x, unpack(failure))
     call('HDEL', tkey(t.id), 'L', 'g', 'u', 'w', 'M')
     if t.k == '2' and t.o and call('HEXISTS', P .. 'sx', t.o) == 0 then
+      forget(t.id)
       call('UNLINK', tkey(t.id)) -- nobody wants it any more
       return
     end
