@@ -8,8 +8,8 @@ local n, replies = num(), {}
 local function warm()
   local id, lease = ARGV[at + 1], ARGV[at + 2]
   if ARGV[at + 3] ~= '1' or ARGV[at + 5] ~= '0' or ARGV[at + 11] ~= '0' then return false end
-  local r = call('HMGET', P .. 't:' .. id, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W')
-  if r[1] ~= lease or r[2] ~= 'R' or r[3] ~= '2' or not r[5] or r[7] ~= '1' or r[8] then return false end
+  local r = call('HMGET', P .. 't:' .. id, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z')
+  if r[1] ~= lease or r[2] ~= 'R' or r[3] ~= '2' or not r[5] or r[8] or r[9] then return false end
   call('ZREM', P .. 'lease', id)
   call('HDEL', P .. 'run:' .. r[4], id)
   call('HSET', P .. 't:' .. id, 's', 'S', 'v', r[6] + 1, 'r', ARGV[at + 4], 'Z', 'S' .. lease)
