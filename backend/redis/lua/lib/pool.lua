@@ -28,7 +28,7 @@ local function use(name, kind)
   if p.kind == kind then return p end
 end
 
--- poolset stores a spec that was read with arg; see session.go for the order.
+-- readspec reads a spec from the arguments, in the order in which Join in store.go sends it.
 local function readspec()
   local s = { name = arg(), kind = arg() }
   for _, f in ipairs({ 'max', 'spare', 'cpu', 'mem', 'to', 'gr', 're', 'cb', 'ky', 'mp' }) do s[f] = arg() end
