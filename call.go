@@ -17,7 +17,8 @@ type calls struct {
 	last atomic.Uint64 // number of the newest
 	// used holds records of calls for reuse. It is the app's own, because their
 	// channels must not get from one synctest bubble into another.
-	used sync.Pool
+	used       sync.Pool
+	deliveries sync.Pool
 
 	mu      sync.Mutex
 	waiting map[string]receiver
@@ -31,7 +32,8 @@ type receiver struct {
 
 // taker is what waits for results.
 type taker interface {
-	receive(index int, r backend.Result)
+	// receive takes results of the calls with these indexes. The slices are not kept.
+	receive(indexes []int, rs []backend.Result)
 	// submitting reports whether the call is on its way to the backend.
 	submitting(index int) bool
 }
@@ -60,6 +62,44 @@ func (c *calls) take(id string) (receiver, bool) {
 	return r, ok
 }
 
+// deliver gives results to those who wait for them: each taker gets those that follow each
+// other together.
+func (c *calls) deliver(rs []backend.Result) {
+	room, _ := c.deliveries.Get().(*delivery)
+	if room == nil {
+		room = new(delivery)
+	}
+	c.mu.Lock()
+	for i := range rs {
+		if r, ok := c.waiting[rs[i].ID]; ok {
+			delete(c.waiting, rs[i].ID)
+			room.takers = append(room.takers, r.to)
+			room.indexes = append(room.indexes, r.index)
+			room.results = append(room.results, rs[i])
+		}
+	}
+	c.mu.Unlock()
+	for from := 0; from < len(room.takers); {
+		to := from + 1
+		for to < len(room.takers) && room.takers[to] == room.takers[from] {
+			to++
+		}
+		room.takers[from].receive(room.indexes[from:to], room.results[from:to])
+		from = to
+	}
+	clear(room.takers)
+	clear(room.results)
+	room.takers, room.indexes, room.results = room.takers[:0], room.indexes[:0], room.results[:0]
+	c.deliveries.Put(room)
+}
+
+// delivery is room for results that are given to their takers.
+type delivery struct {
+	takers  []taker
+	indexes []int
+	results []backend.Result
+}
+
 // codeClosed is the failure of a call that the app's end has cut short.
 const codeClosed = "app closed"
 
@@ -75,9 +115,9 @@ func (c *calls) failAll(code, note string) {
 	}
 	c.mu.Unlock()
 	for id, r := range lost {
-		r.to.receive(r.index, backend.Result{
+		r.to.receive([]int{r.index}, []backend.Result{{
 			ID: id, Status: backend.StatusFailed, Failure: &backend.Failure{Code: code, Note: note},
-		})
+		}})
 	}
 }
 
@@ -114,7 +154,7 @@ func (c *call) free() {
 	used.Put(c)
 }
 
-func (c *call) receive(_ int, r backend.Result) { c.ch <- r }
+func (c *call) receive(_ []int, rs []backend.Result) { c.ch <- rs[0] }
 
 func (c *call) submitting(int) bool { return !c.begun.Load() }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ const DefaultMaxInFlight = 256
 // mapDelay: one exchange with the backend then carries many calls, and an input
 // never waits long for others.
 const (
-	mapBatch = 64
+	mapBatch = 32
 	mapDelay = time.Millisecond
 )
 
@@ -105,7 +106,9 @@ type mapper[In, Out any] struct {
 	sending sync.Mutex // guards what follows; held while a batch is submitted
 	batch   []backend.Submission
 	numbers []int
+	begun   time.Time // the batch
 	timer   *time.Timer
+	armed   bool // it is running
 	stopped bool
 }
 
@@ -161,15 +164,42 @@ func (m *mapper[In, Out]) put(in In) {
 	defer m.sending.Unlock()
 	m.batch = append(m.batch, sub)
 	m.numbers = append(m.numbers, number)
-	switch {
-	case len(m.batch) >= mapBatch:
+	if len(m.batch) >= mapBatch {
 		m.send()
-	case len(m.batch) > 1: // the timer is running
-	case m.timer == nil:
-		m.timer = time.AfterFunc(mapDelay, m.flush)
-	default:
-		m.timer.Reset(mapDelay)
+	} else if len(m.batch) == 1 {
+		m.begun = time.Now()
+		m.setTimer(mapDelay)
 	}
+}
+
+// setTimer sees to it that a batch does not wait for ever. The timer goes on when a batch
+// is sent, and looks after the one that is there when it fires: to set it anew for each
+// would cost as much as an exchange. The caller holds sending.
+func (m *mapper[In, Out]) setTimer(d time.Duration) {
+	switch {
+	case m.armed:
+		return
+	case m.timer == nil:
+		m.timer = time.AfterFunc(d, m.flushOld)
+	default:
+		m.timer.Reset(d)
+	}
+	m.armed = true
+}
+
+// flushOld is the timer.
+func (m *mapper[In, Out]) flushOld() {
+	m.sending.Lock()
+	defer m.sending.Unlock()
+	m.armed = false
+	if len(m.batch) == 0 {
+		return
+	}
+	if left := mapDelay - time.Since(m.begun); left > 0 {
+		m.setTimer(left)
+		return
+	}
+	m.send()
 }
 
 // grow makes room for one more input. In an unordered Map finished inputs may be
@@ -195,9 +225,6 @@ func (m *mapper[In, Out]) flush() {
 func (m *mapper[In, Out]) send() {
 	if len(m.batch) == 0 || m.stopped {
 		return
-	}
-	if m.timer != nil {
-		m.timer.Stop()
 	}
 	m.app.calls.addAll(m.batch, m, m.numbers)
 	m.beginSubmit(m.numbers)
@@ -233,14 +260,24 @@ func (m *mapper[In, Out]) submitting(number int) bool {
 	return slices.Contains(m.under, number)
 }
 
-func (m *mapper[In, Out]) receive(number int, r backend.Result) {
-	m.arrive(mapArrival{number: number, res: r})
+func (m *mapper[In, Out]) receive(numbers []int, rs []backend.Result) {
+	m.mu.Lock()
+	for i, number := range numbers {
+		m.arrived = append(m.arrived, mapArrival{number: number, res: rs[i]})
+	}
+	m.mu.Unlock()
+	m.signal()
+	runtime.Gosched()
 }
 
 func (m *mapper[In, Out]) arrive(a mapArrival) {
 	m.mu.Lock()
 	m.arrived = append(m.arrived, a)
 	m.mu.Unlock()
+	m.signal()
+}
+
+func (m *mapper[In, Out]) signal() {
 	select {
 	case m.arrival <- struct{}{}:
 	default:

@@ -15,12 +15,8 @@ import (
 // inbox gets what the backend has to tell this process.
 type inbox App
 
-// Result implements [backend.Inbox].
-func (i *inbox) Result(r backend.Result) {
-	if to, ok := i.calls.take(r.ID); ok {
-		to.to.receive(to.index, r)
-	}
-}
+// Results implements [backend.Inbox].
+func (i *inbox) Results(rs []backend.Result) { i.calls.deliver(rs) }
 
 // Cancel implements [backend.Inbox].
 func (i *inbox) Cancel(l backend.Lease) { i.process.Cancel(l) }

@@ -101,8 +101,8 @@ func (s *tapStore) Locks(ctx context.Context, after string, limit int) ([]backen
 	return through(s, "locks", func() ([]backend.LockInfo, error) { return s.Store.Locks(ctx, after, limit) })
 }
 
-func (s *tapStore) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	return through(s, "claim", func() (*backend.Assignment, error) { return s.Store.Claim(ctx, req) })
+func (s *tapStore) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
+	return through(s, "claim", func() ([]backend.Assignment, error) { return s.Store.Claim(ctx, req) })
 }
 
 func (s *tapStore) Heartbeat(ctx context.Context, session string, ls []backend.Lease) ([]backend.LeaseState, error) {

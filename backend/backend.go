@@ -73,17 +73,17 @@ type Client interface {
 
 // Worker is what executes tasks.
 type Worker interface {
-	// Claim leases one PENDING task of the slot's pool to the slot: nested tasks
-	// first, then the oldest. The first claim of a reserved slot brings it to life.
-	// With nothing to claim it blocks: for ever while the pool has no more idle
-	// slots than spares, else for ClaimRequest.Cooldown, and then ends the slot and
-	// returns ErrRetired. If ctx ends it returns ctx's error, or the task if one was
-	// being handed over: it belongs to the caller. A claim repeated with the same
-	// Op returns the same task while that is leased.
+	// Claim leases PENDING tasks of the slot's pool to the slot: nested tasks first, then
+	// the oldest. It returns at least one, and more as ClaimRequest.Max says. The first
+	// claim of a reserved slot brings it to life. With nothing to claim it blocks: for ever
+	// while the pool has no more idle slots than spares, else for ClaimRequest.Cooldown,
+	// and then ends the slot and returns ErrRetired. If ctx ends it returns ctx's error, or
+	// the task if one was being handed over: it belongs to the caller. A claim repeated
+	// with the same Op returns those of its tasks that are still leased by it.
 	//
 	// ErrSlotLost: the slot is not known (any more); the worker must end. ErrSessionLost:
 	// at the first claim, the session is not known.
-	Claim(ctx context.Context, req ClaimRequest) (*Assignment, error)
+	Claim(ctx context.Context, req ClaimRequest) ([]Assignment, error)
 	// Heartbeat keeps the session, its slots and the given leases alive. Leases are
 	// never extended past the task's timeout and grace. ErrSessionLost if the
 	// session had already ended: everything it held is lost.
@@ -113,20 +113,20 @@ type Scaler interface {
 	Sweep(ctx context.Context, limit int) (int, error)
 }
 
-// Exchanger is an extra ability of a store, found by assertion: to end an attempt and
-// claim the worker's next task in one exchange, which a warm call otherwise needs two for.
+// Exchanger is an extra ability of a store, found by assertion: to end attempts and claim
+// the worker's next tasks in one exchange, which a warm call otherwise needs two for.
 type Exchanger interface {
-	// Exchange is [Worker.Settle] of one attempt, and then [Worker.Claim] for the same
-	// worker, without waiting. If it fails its outcome is unknown: the caller repeats the
-	// Settle, and then the Claim with the same Op.
-	Exchange(ctx context.Context, end Settlement, req ClaimRequest) (Exchanged, error)
+	// Exchange is [Worker.Settle] of attempts, and then [Worker.Claim] for the worker that
+	// made them, without waiting. If it fails its outcome is unknown: the caller repeats
+	// the Settle, and then the Claim with the same Op.
+	Exchange(ctx context.Context, ends []Settlement, req ClaimRequest) (Exchanged, error)
 }
 
-// Exchanged is the answer to an exchange: how the attempt ended, and either a task, or
-// the claim that waits for one, or the claim's error.
+// Exchanged is the answer to an exchange: how each attempt ended, and either tasks, or the
+// claim that waits for one, or the claim's error.
 type Exchanged struct {
-	Settled Settled
-	Task    *Assignment
+	Settled []Settled
+	Tasks   []Assignment
 	Claim   Claiming
 	Err     error
 }
@@ -134,16 +134,16 @@ type Exchanged struct {
 // Claiming is a claim that waits. Wait must be called, once; it behaves like
 // [Worker.Claim].
 type Claiming interface {
-	Wait(ctx context.Context) (*Assignment, error)
+	Wait(ctx context.Context) ([]Assignment, error)
 }
 
 // Inbox gets what concerns one session. Its methods are called by the backend,
 // maybe concurrently; they must not block and must not call the store. Except for
-// Result all are hints: one that is lost costs time, never correctness.
+// Results all are hints: one that is lost costs time, never correctness.
 type Inbox interface {
-	// Result delivers the end of a call that the session submitted, at least once
-	// while the session lives.
-	Result(Result)
+	// Results delivers ends of calls that the session submitted, each at least once while
+	// the session lives. The slice belongs to the callee only until it returns.
+	Results([]Result)
 	// Cancel says that a lease's task is CANCELLING.
 	Cancel(Lease)
 	// Demand says that a pool may lack workers: Reserve would tell.

@@ -12,7 +12,7 @@ type Lease struct {
 	Nonce uint64
 }
 
-// ClaimRequest asks for one task.
+// ClaimRequest asks for tasks.
 type ClaimRequest struct {
 	Slot    string
 	Session string // the process in which the slot's worker lives
@@ -24,6 +24,15 @@ type ClaimRequest struct {
 	// Nested claims only tasks with Depth > 0, on behalf of a worker whose handler
 	// waits for a call. It never ends the slot.
 	Nested bool
+	// Max is how many tasks the claim may return at once; 0 means 1. Where many wait it
+	// gets its share of them: as many as each slot of the pool would get. A task that
+	// was lost with a worker before comes alone, so that it takes no others with it.
+	// Jobs come one by one, and so does what is claimed with Nested.
+	Max int
+	// Bundle is how many tasks that are submitted together may be handed over to the waiting
+	// worker before another one is woken: so many that they take less time than that costs.
+	// 0 means 1; it is at most Max.
+	Bundle int
 }
 
 // Assignment is a task leased to a worker.

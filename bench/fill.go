@@ -93,7 +93,7 @@ func (f *filler) finish(ctx context.Context, n int) error {
 				return err
 			}
 			ends[i] = backend.Settlement{
-				Lease: as.Lease, Outcome: backend.Succeeded, Yields: []backend.Yield{{Number: 1, Data: data}},
+				Lease: as[0].Lease, Outcome: backend.Succeeded, Yields: []backend.Yield{{Number: 1, Data: data}},
 			}
 		}
 		settled, err := f.store.Settle(ctx, ends)
@@ -113,7 +113,7 @@ func (f *filler) finish(ctx context.Context, n int) error {
 // deaf is the inbox of the filler, which nobody needs to tell anything.
 type deaf struct{}
 
-func (deaf) Result(backend.Result) {}
-func (deaf) Cancel(backend.Lease)  {}
-func (deaf) Demand(string)         {}
-func (deaf) Kill(string)           {}
+func (deaf) Results([]backend.Result) {}
+func (deaf) Cancel(backend.Lease)     {}
+func (deaf) Demand(string)            {}
+func (deaf) Kill(string)              {}

@@ -14,8 +14,9 @@ import (
 func (a *attempt) exchange(s backend.Settlement, req backend.ClaimRequest) backend.Exchanged {
 	a.t.Helper()
 	s.Lease = a.Lease
-	x, err := a.store.(backend.Exchanger).Exchange(a.ctx, s, req)
+	x, err := a.store.(backend.Exchanger).Exchange(a.ctx, []backend.Settlement{s}, req)
 	require.NoError(a.t, err)
+	require.Len(a.t, x.Settled, 1)
 	return x
 }
 
@@ -38,13 +39,13 @@ var exchangeRules = []rule{
 		p.start(task("b", calls), task("c", calls))
 		req := p.request(a.Lease.Slot)
 		x := a.exchange(success, req)
-		require.Equal(w.t, backend.Settled{Status: backend.StatusSucceeded}, x.Settled)
+		require.Equal(w.t, backend.Settled{Status: backend.StatusSucceeded}, x.Settled[0])
 		require.NoError(w.t, x.Err)
 		require.Nil(w.t, x.Claim)
-		require.Equal(w.t, "b", x.Task.Lease.Task)
+		require.Equal(w.t, "b", x.Tasks[0].Lease.Task)
 		require.Equal(w.t, "result", string(p.result("a").Data))
-		require.Equal(w.t, []backend.LeaseState{backend.LeaseHeld}, p.beat(&attempt{p, x.Task}))
-		require.Equal(w.t, x.Task.Lease, p.claimAs(req).Lease, "the claim repeated returns the same task")
+		require.Equal(w.t, []backend.LeaseState{backend.LeaseHeld}, p.beat(&attempt{p, &x.Tasks[0]}))
+		require.Equal(w.t, x.Tasks[0].Lease, p.claimAs(req).Lease, "the claim repeated returns the same task")
 		require.Equal(w.t, backend.StatusSucceeded, a.succeed(), "the settlement repeated answers as the first time")
 	})},
 	{"an exchange with nothing to claim returns a claim that waits", optional(func(w *world) {
@@ -54,14 +55,15 @@ var exchangeRules = []rule{
 		req.Cooldown = long
 		x := a.exchange(success, req)
 		require.NoError(w.t, x.Err)
-		require.Nil(w.t, x.Task)
+		require.Empty(w.t, x.Tasks)
 		require.Equal(w.t, 1, w.pool(calls).Idle)
 		c.start(task("b", calls))
 		w.is("b", backend.StatusRunning)
-		b, err := x.Claim.Wait(w.ctx)
+		as, err := x.Claim.Wait(w.ctx)
 		require.NoError(w.t, err)
-		require.Equal(w.t, "b", b.Lease.Task)
-		require.Equal(w.t, b.Lease, p.claimAs(req).Lease)
+		require.Len(w.t, as, 1)
+		require.Equal(w.t, "b", as[0].Lease.Task)
+		require.Equal(w.t, as[0].Lease, p.claimAs(req).Lease)
 	})},
 	{"the claim of an exchange ends with its context, and the worker may claim again", optional(func(w *world) {
 		p, c := w.host(maxWorkers(1)), w.client("c")
@@ -91,7 +93,7 @@ var exchangeRules = []rule{
 		p := w.host()
 		a := p.run(task("a", calls))
 		x := a.exchange(success, p.request(a.Lease.Slot))
-		require.Equal(w.t, backend.StatusSucceeded, x.Settled.Status)
+		require.Equal(w.t, backend.StatusSucceeded, x.Settled[0].Status)
 		require.ErrorIs(w.t, x.Err, backend.ErrRetired)
 		require.Zero(w.t, w.counts(calls))
 	})},
@@ -102,8 +104,8 @@ var exchangeRules = []rule{
 		slot := a.Lease.Slot
 		a.Lease.Nonce++
 		x := a.exchange(success, p.request(slot))
-		require.ErrorIs(w.t, x.Settled.Err, backend.ErrLeaseLost)
-		require.Equal(w.t, "b", x.Task.Lease.Task)
+		require.ErrorIs(w.t, x.Settled[0].Err, backend.ErrLeaseLost)
+		require.Equal(w.t, "b", x.Tasks[0].Lease.Task)
 		w.is("a", backend.StatusRunning)
 	})},
 	{"an exchange by a slot that has ended says so twice", optional(func(w *world) {
@@ -111,7 +113,7 @@ var exchangeRules = []rule{
 		a := p.run(task("a", calls))
 		a.crash("")
 		x := a.exchange(success, p.request(a.Lease.Slot))
-		require.ErrorIs(w.t, x.Settled.Err, backend.ErrLeaseLost)
+		require.ErrorIs(w.t, x.Settled[0].Err, backend.ErrLeaseLost)
 		require.ErrorIs(w.t, x.Err, backend.ErrSlotLost)
 	})},
 	{"an exchange whose reply is lost is repeated as a settlement and a claim", optional(func(w *world) {
@@ -121,7 +123,7 @@ var exchangeRules = []rule{
 		lossy := Faulty(w.place, Faults{LoseReply: 1}).Namespace(w.name).(backend.Exchanger)
 		end, req := success, p.request(a.Lease.Slot)
 		end.Lease = a.Lease
-		_, err := lossy.Exchange(w.ctx, end, req)
+		_, err := lossy.Exchange(w.ctx, []backend.Settlement{end}, req)
 		require.ErrorIs(w.t, err, ErrReplyLost)
 		require.Equal(w.t, backend.StatusSucceeded, a.succeed())
 		b := p.claimAs(req)

@@ -101,10 +101,11 @@ func (f *factory) worker(s backend.Slot) {
 		req := backend.ClaimRequest{Slot: s.ID, Session: f.ID, Op: op}
 		if s.Pool == calls {
 			req.Cooldown = 10 * time.Millisecond
+			req.Max = int(op % 4)
 		}
-		var a *backend.Assignment
+		var as []backend.Assignment
 		err := f.try(func() (err error) {
-			a, err = f.faulty.Claim(f.ctx, req)
+			as, err = f.faulty.Claim(f.ctx, req)
 			return err
 		})
 		if err != nil {
@@ -114,8 +115,10 @@ func (f *factory) worker(s backend.Slot) {
 			_ = f.try(func() error { return f.faulty.Exit(f.ctx, []backend.SlotExit{{Slot: s.ID, Note: "died"}}) })
 			return
 		}
-		if f.execute(a) {
-			return
+		for i := range as {
+			if f.execute(&as[i]) {
+				return
+			}
 		}
 	}
 }

@@ -141,11 +141,11 @@ type faultyInbox struct {
 	*dice
 }
 
-// Result implements [backend.Inbox].
-func (i *faultyInbox) Result(r backend.Result) {
-	i.to.Result(r)
+// Results implements [backend.Inbox].
+func (i *faultyInbox) Results(rs []backend.Result) {
+	i.to.Results(rs)
 	if i.chance(i.plan.RepeatResult) {
-		i.to.Result(r)
+		i.to.Results(rs)
 	}
 }
 

@@ -82,8 +82,8 @@ func (s *faultyStore) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 }
 
 // Claim implements [backend.Worker].
-func (s *faultyStore) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	return exchange(ctx, s.dice, "Claim", func() (*backend.Assignment, error) { return s.Store.Claim(ctx, req) })
+func (s *faultyStore) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
+	return exchange(ctx, s.dice, "Claim", func() ([]backend.Assignment, error) { return s.Store.Claim(ctx, req) })
 }
 
 // Heartbeat implements [backend.Worker].
@@ -138,12 +138,12 @@ type faultyExchanger struct {
 
 // Exchange implements [backend.Exchanger]. It is never done twice: its callers repeat a
 // Settle and a Claim instead.
-func (s *faultyExchanger) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (backend.Exchanged, error) {
+func (s *faultyExchanger) Exchange(ctx context.Context, ends []backend.Settlement, req backend.ClaimRequest) (backend.Exchanged, error) {
 	fault, _ := s.draw("Exchange")
 	if fault == notSent {
 		return backend.Exchanged{}, ErrNotSent
 	}
-	x, err := s.inner.Exchange(ctx, end, req)
+	x, err := s.inner.Exchange(ctx, ends, req)
 	if fault != replyLost || err != nil {
 		return x, err
 	}

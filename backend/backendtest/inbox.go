@@ -20,11 +20,11 @@ type inbox struct {
 
 func newInbox() *inbox { return new(inbox) }
 
-// Result implements [backend.Inbox].
-func (i *inbox) Result(r backend.Result) {
+// Results implements [backend.Inbox].
+func (i *inbox) Results(rs []backend.Result) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.results = append(i.results, r)
+	i.results = append(i.results, rs...)
 }
 
 // Cancel implements [backend.Inbox].

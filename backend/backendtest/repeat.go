@@ -30,10 +30,15 @@ func words[T any](of func(T) string) func(T, error) (string, error) {
 
 var (
 	settledWords = words(func(s []backend.Settled) string { return fmt.Sprint(s) })
-	claimedWords = words(func(a *backend.Assignment) string { return fmt.Sprint(a.Lease.Task, a.Attempt, a.Yields) })
-	cancelWords  = words(func(errs []error) string { return fmt.Sprint(errs) })
-	silentWords  = func(err error) (string, error) { return "", err }
-	anyWords     = func(_ any, err error) (string, error) { return "", err }
+	claimedWords = words(func(as []backend.Assignment) (text string) {
+		for _, a := range as {
+			text += fmt.Sprint(a.Lease.Task, a.Attempt, a.Yields, " ")
+		}
+		return text
+	})
+	cancelWords = words(func(errs []error) string { return fmt.Sprint(errs) })
+	silentWords = func(err error) (string, error) { return "", err }
+	anyWords    = func(_ any, err error) (string, error) { return "", err }
 	// The second answer to a submit may say Existing where the first did not.
 	submitWords = words(func(s []backend.Submitted) (text string) {
 		for _, x := range s {

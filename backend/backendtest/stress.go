@@ -174,14 +174,14 @@ var stressRules = []rule{
 		var mu sync.Mutex
 		leases := make(map[backend.Lease]bool)
 		together(8, func(int) {
-			a, err := w.store.Claim(w.ctx, req)
+			as, err := w.store.Claim(w.ctx, req)
 			if err != nil {
 				w.t.Errorf("claim: %v", err)
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			leases[a.Lease] = true
+			leases[as[0].Lease] = true
 		})
 		require.Len(w.t, leases, 1)
 		require.Equal(w.t, 1, w.pool(calls).Running)
@@ -233,13 +233,16 @@ var stressRules = []rule{
 // serve executes calls until the slot ends, answering each with its ID.
 func (p *process) serve(slot string, executed *atomic.Int64) {
 	for op := uint64(1000); ; op++ {
-		a, err := p.store.Claim(p.ctx, backend.ClaimRequest{Slot: slot, Session: p.ID, Op: op, Cooldown: long})
+		as, err := p.store.Claim(p.ctx, backend.ClaimRequest{Slot: slot, Session: p.ID, Op: op, Cooldown: long, Max: 3})
 		if err != nil {
 			return
 		}
-		executed.Add(1)
-		end := backend.Settlement{Lease: a.Lease, Outcome: backend.Succeeded, Result: []byte(a.Lease.Task)}
-		if _, err := p.store.Settle(p.ctx, []backend.Settlement{end}); err != nil {
+		ends := make([]backend.Settlement, len(as))
+		for i := range as {
+			executed.Add(1)
+			ends[i] = backend.Settlement{Lease: as[i].Lease, Outcome: backend.Succeeded, Result: []byte(as[i].Lease.Task)}
+		}
+		if _, err := p.store.Settle(p.ctx, ends); err != nil {
 			p.t.Errorf("settle: %v", err)
 		}
 	}

@@ -42,17 +42,18 @@ func (p *process) claimNested(slot string) *attempt {
 
 func (p *process) claimAs(req backend.ClaimRequest) *attempt {
 	p.t.Helper()
-	a, err := p.store.Claim(p.ctx, req)
+	as, err := p.store.Claim(p.ctx, req)
 	require.NoError(p.t, err)
-	return &attempt{p, a}
+	require.Len(p.t, as, 1)
+	return &attempt{p, &as[0]}
 }
 
 // claimFails claims and gets the error.
 func (p *process) claimFails(slot string, want error) {
 	p.t.Helper()
-	a, err := p.store.Claim(p.ctx, p.request(slot))
+	as, err := p.store.Claim(p.ctx, p.request(slot))
 	require.ErrorIs(p.t, err, want)
-	require.Nil(p.t, a)
+	require.Empty(p.t, as)
 }
 
 // waiting is a claim under way.
@@ -71,7 +72,10 @@ func (p *process) await(req backend.ClaimRequest) *waiting {
 	p.beside(func() {
 		defer close(c.done)
 		defer stop()
-		c.a, c.err = p.store.Claim(ctx, req)
+		var as []backend.Assignment
+		if as, c.err = p.store.Claim(ctx, req); c.err == nil {
+			c.a = &as[0]
+		}
 	})
 	return c
 }

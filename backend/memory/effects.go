@@ -12,7 +12,8 @@ type effects struct {
 	now     time.Time // when the step began; read outside the mutex
 	grants  []grant
 	closed  []chan struct{}
-	results []delivery
+	results []backend.Result
+	readers []backend.Inbox // of each result
 	cancels []cancellation
 	demands []demand
 	kills   []kill
@@ -21,11 +22,7 @@ type effects struct {
 type (
 	grant struct {
 		to *waiter
-		a  *backend.Assignment
-	}
-	delivery struct {
-		to backend.Inbox
-		r  backend.Result
+		as []backend.Assignment
 	}
 	cancellation struct {
 		to    backend.Inbox
@@ -54,16 +51,13 @@ func begin() *effects {
 func (fx *effects) carryOut() {
 	for i, g := range fx.grants {
 		fx.grants[i] = grant{}
-		g.to.ch <- g.a
+		g.to.ch <- g.as
 	}
 	for i, c := range fx.closed {
 		fx.closed[i] = nil
 		close(c)
 	}
-	for i, d := range fx.results {
-		fx.results[i] = delivery{}
-		d.to.Result(d.r)
-	}
+	fx.deliver()
 	for _, c := range fx.cancels {
 		c.to.Cancel(c.lease)
 	}
@@ -76,7 +70,22 @@ func (fx *effects) carryOut() {
 	clear(fx.cancels)
 	clear(fx.demands)
 	clear(fx.kills)
+	clear(fx.results)
+	clear(fx.readers)
 	fx.grants, fx.closed, fx.results = fx.grants[:0], fx.closed[:0], fx.results[:0]
+	fx.readers = fx.readers[:0]
 	fx.cancels, fx.demands, fx.kills = fx.cancels[:0], fx.demands[:0], fx.kills[:0]
 	effectsPool.Put(fx)
+}
+
+// deliver gives each session its results, those that follow each other together.
+func (fx *effects) deliver() {
+	for from := 0; from < len(fx.results); {
+		to := from + 1
+		for to < len(fx.results) && fx.readers[to] == fx.readers[from] {
+			to++
+		}
+		fx.readers[from].Results(fx.results[from:to])
+		from = to
+	}
 }

@@ -61,6 +61,14 @@ func (p *pool) pop(nestedOnly bool) *task {
 	return p.top.pop()
 }
 
+// next is the task that pop would take.
+func (p *pool) next() *task {
+	if p.nested.head != nil {
+		return p.nested.head
+	}
+	return p.top.head
+}
+
 // drop takes a pending task out of its queue.
 func (p *pool) drop(t *task) {
 	if t.Depth > 0 {

@@ -46,24 +46,40 @@ func (s *store) Settle(ctx context.Context, ends []backend.Settlement) ([]backen
 	return answers, nil
 }
 
+// exchange is what an exchange of one attempt for one task allocates.
+type exchange struct {
+	settled [1]backend.Settled
+	tasks   [1]backend.Assignment
+}
+
 // Exchange implements [backend.Exchanger].
-func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
+func (s *store) Exchange(ctx context.Context, ends []backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
 	if err := ctx.Err(); err != nil {
 		return x, err
 	}
-	fx, room := begin(), new(backend.Assignment)
-	s.mu.Lock()
-	t := s.held(end.Lease)
-	var sl *slot
-	if t != nil && !end.Leave && end.Lease.Slot == req.Slot && t.slot.session.ID == req.Session {
-		sl = t.slot // no need to look it up again
+	fx, room := begin(), new(exchange)
+	x.Settled = room.settled[:]
+	if len(ends) > 1 {
+		x.Settled = make([]backend.Settled, len(ends))
 	}
-	x.Settled = s.settle(t, &end, fx)
+	x.Settled = x.Settled[:len(ends)]
+	var sl *slot
+	s.mu.Lock()
+	for i := range ends {
+		t := s.held(ends[i].Lease)
+		if sl == nil && t != nil && !ends[i].Leave && ends[i].Lease.Slot == req.Slot && t.slot.session.ID == req.Session {
+			sl = t.slot // no need to look it up again
+		}
+		x.Settled[i] = s.settle(t, &ends[i], fx)
+		if ends[i].Leave {
+			sl = nil
+		}
+	}
 	var w *waiter
 	if sl != nil {
-		x.Task, w, x.Err = s.claimFor(sl, &req, room, fx)
+		x.Tasks, w, x.Err = s.claimFor(sl, &req, room.tasks[:], fx)
 	} else {
-		x.Task, w, x.Err = s.claim(&req, room, fx)
+		x.Tasks, w, x.Err = s.claim(&req, room.tasks[:], fx)
 	}
 	s.mu.Unlock()
 	fx.carryOut()

@@ -25,7 +25,7 @@ func (s *store) Submit(ctx context.Context, session string, subs []backend.Submi
 
 // submitAtOnce is how many tasks of a batch are stored under one hold of the mutex: so
 // few that workers who wait for it meanwhile spin rather than sleep.
-const submitAtOnce = 8
+const submitAtOnce = 16
 
 // submitSome stores a part of a batch; false if the session is lost.
 func (s *store) submitSome(session string, subs []backend.Submission, answers []backend.Submitted) bool {
@@ -103,6 +103,9 @@ func (s *store) unclaimed(ses *session, t *task) backend.Slot {
 // session launches.
 func (s *store) place(ses *session, t *task, fx *effects) backend.Submitted {
 	p := t.pool
+	if s.bundle(t, fx) {
+		return backend.Submitted{}
+	}
 	if len(p.idle) == 0 && ses.Launches && slices.Contains(p.servers, ses) {
 		p.push(t)
 		if s.canReserve(p) {

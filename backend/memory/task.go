@@ -103,9 +103,10 @@ func (s *store) close(t *task, fx *effects) {
 		delete(s.calls, t.ID)
 		if t.session != nil {
 			t.session.calls.remove(t)
-			fx.results = append(fx.results, delivery{t.session.inbox, backend.Result{
+			fx.readers = append(fx.readers, t.session.inbox)
+			fx.results = append(fx.results, backend.Result{
 				ID: t.ID, Status: t.Status, Data: t.Result, Failure: t.Failure, Attempt: t.Attempt,
-			}})
+			})
 		}
 		t.touch(fx)
 		return

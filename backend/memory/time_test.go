@@ -16,10 +16,10 @@ import (
 // silent hears nothing.
 type silent struct{}
 
-func (silent) Result(backend.Result) {}
-func (silent) Cancel(backend.Lease)  {}
-func (silent) Demand(string)         {}
-func (silent) Kill(string)           {}
+func (silent) Results([]backend.Result) {}
+func (silent) Cancel(backend.Lease)     {}
+func (silent) Demand(string)            {}
+func (silent) Kill(string)              {}
 
 // clocked is a namespace in a bubble, where time passes only when everybody waits.
 type clocked struct {
@@ -58,7 +58,11 @@ func (c *clocked) start(id string, kind backend.Kind) string {
 
 func (c *clocked) claim(slot string, cooldown time.Duration, nested bool) (*backend.Assignment, error) {
 	c.op++
-	return c.Claim(c.ctx, backend.ClaimRequest{Slot: slot, Session: "s", Op: c.op, Cooldown: cooldown, Nested: nested})
+	as, err := c.Claim(c.ctx, backend.ClaimRequest{Slot: slot, Session: "s", Op: c.op, Cooldown: cooldown, Nested: nested})
+	if err != nil {
+		return nil, err
+	}
+	return &as[0], nil
 }
 
 // run starts a task on a worker of its own.

@@ -27,7 +27,7 @@ type waiter struct {
 }
 
 type grant struct {
-	a   *backend.Assignment
+	as  []backend.Assignment
 	err error
 }
 
@@ -50,7 +50,7 @@ func (s *store) register(req backend.ClaimRequest) (w *waiter, again bool) {
 
 // unregister forgets a Claim that is answered; where the answer was that its slot has
 // ended, the slot too.
-func (s *store) unregister(req backend.ClaimRequest, a *backend.Assignment, err error) {
+func (s *store) unregister(req backend.ClaimRequest, as []backend.Assignment, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sl := s.slots[req.Slot]
@@ -58,8 +58,8 @@ func (s *store) unregister(req backend.ClaimRequest, a *backend.Assignment, err 
 		return
 	}
 	delete(sl.waiters, strconv.FormatUint(req.Op, 10))
-	if a != nil {
-		sl.pool = a.Pool
+	if len(as) > 0 {
+		sl.pool = as[0].Pool
 	}
 	if errors.Is(err, backend.ErrRetired) || errors.Is(err, backend.ErrSlotLost) {
 		delete(s.slots, req.Slot)
@@ -68,14 +68,16 @@ func (s *store) unregister(req backend.ClaimRequest, a *backend.Assignment, err 
 
 // askAgain asks for a task whose message may have got lost. Should the message come after
 // all, the task is known to be in hand.
-func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, string, error) {
-	a, member, err := s.ask(ctx, req, req.Cooldown > 0, true)
-	if a != nil {
+func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, string, error) {
+	as, member, err := s.ask(ctx, req, req.Cooldown > 0, true)
+	if len(as) > 0 {
 		s.mu.Lock()
-		s.inHand[a.Lease.Nonce] = true
+		for i := range as {
+			s.inHand[as[i].Lease.Nonce] = true
+		}
 		s.mu.Unlock()
 	}
-	return a, member, err
+	return as, member, err
 }
 
 // assigned hands a task over to the Claim that it was leased to. One for which nobody
@@ -97,7 +99,7 @@ func (s *store) assigned(slotID, op string, f []string) error {
 	case known:
 		return nil
 	case w != nil:
-		w.give(grant{a: a})
+		w.give(grant{as: []backend.Assignment{a}})
 		return nil
 	}
 	s.b.start(func(ctx context.Context) {
@@ -120,25 +122,25 @@ func (s *store) ended(slotID, op, why string) {
 }
 
 // Claim implements [backend.Worker].
-func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	a, w, err := s.begin(ctx, req)
+func (s *store) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
+	as, w, err := s.begin(ctx, req)
 	if w == nil {
-		return a, err
+		return as, err
 	}
 	return w.Wait(ctx)
 }
 
-// begin sends a claim. It returns the task, or the waiter that is registered.
-func (s *store) begin(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, *waiter, error) {
+// begin sends a claim. It returns the tasks, or the waiter that is registered.
+func (s *store) begin(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, *waiter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
 	w, again := s.register(req)
 	// Once it is sent the answer must be heard, for it may bring a task.
-	a, member, err := s.ask(context.WithoutCancel(ctx), req, req.Cooldown > 0, again)
-	if a != nil || err != nil {
-		s.unregister(req, a, err)
-		return a, nil, err
+	as, member, err := s.ask(context.WithoutCancel(ctx), req, req.Cooldown > 0, again)
+	if len(as) > 0 || err != nil {
+		s.unregister(req, as, err)
+		return as, nil, err
 	}
 	w.await(member)
 	return nil, w, nil
@@ -152,16 +154,16 @@ func (w *waiter) await(member string) {
 }
 
 // Wait implements [backend.Claiming].
-func (w *waiter) Wait(ctx context.Context) (*backend.Assignment, error) {
-	a, err := w.wait(ctx)
-	w.s.unregister(w.req, a, err)
-	return a, err
+func (w *waiter) Wait(ctx context.Context) ([]backend.Assignment, error) {
+	as, err := w.wait(ctx)
+	w.s.unregister(w.req, as, err)
+	return as, err
 }
 
-func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
+func (w *waiter) wait(ctx context.Context) ([]backend.Assignment, error) {
 	select {
 	case g := <-w.ch:
-		return g.a, g.err
+		return g.as, g.err
 	default:
 	}
 	idle := w.req.Cooldown
@@ -176,7 +178,7 @@ func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
 	for {
 		select {
 		case g := <-w.ch:
-			return g.a, g.err
+			return g.as, g.err
 		case <-cooldown.C:
 			if w.s.retire(ctx, w) {
 				return nil, backend.ErrRetired
@@ -190,18 +192,18 @@ func (w *waiter) wait(ctx context.Context) (*backend.Assignment, error) {
 	}
 }
 
-// ask runs claim.lua. It returns the task, or how the backend knows the waiting worker.
-func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again bool) (*backend.Assignment, string, error) {
+// ask runs claim.lua. It returns the tasks, or how the backend knows the waiting worker.
+func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again bool) ([]backend.Assignment, string, error) {
 	reply, _, err := s.texts(ctx, scriptClaim, []any{
-		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again),
+		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again), max(1, req.Max),
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	switch reply[0] {
 	case "A":
-		a, err := readAssignment(reply[1])
-		return a, "", err
+		as, err := readAssignments(reply[1:])
+		return as, "", err
 	case "wait":
 		return nil, reply[1], nil
 	case "retired":
@@ -214,12 +216,18 @@ func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again 
 	return nil, "", fmt.Errorf("%w: claim answered %q", errForeign, reply[0])
 }
 
-func readAssignment(text string) (*backend.Assignment, error) {
-	f, err := netstrings(text)
-	if err != nil {
-		return nil, err
+func readAssignments(texts []string) ([]backend.Assignment, error) {
+	as := make([]backend.Assignment, len(texts))
+	for i, text := range texts {
+		f, err := netstrings(text)
+		if err != nil {
+			return nil, err
+		}
+		if as[i], err = parseAssignment(f); err != nil {
+			return nil, err
+		}
 	}
-	return parseAssignment(f)
+	return as, nil
 }
 
 // retire ends the slot of a worker that was idle for its cooldown. It reports false if
@@ -231,7 +239,7 @@ func (s *store) retire(ctx context.Context, w *waiter) bool {
 
 // withdraw takes a waiting worker back because its ctx is done. A task that was on its
 // way belongs to the caller.
-func (s *store) withdraw(ctx context.Context, w *waiter) (*backend.Assignment, error) {
+func (s *store) withdraw(ctx context.Context, w *waiter) ([]backend.Assignment, error) {
 	why := ctx.Err()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
 	defer cancel()
@@ -241,14 +249,14 @@ func (s *store) withdraw(ctx context.Context, w *waiter) (*backend.Assignment, e
 	}
 	select {
 	case g := <-w.ch:
-		return g.a, g.err
+		return g.as, g.err
 	case <-time.After(time.Second):
 	}
-	a, _, err := s.askAgain(ctx, w.req)
-	if a == nil && err == nil {
+	as, _, err := s.askAgain(ctx, w.req)
+	if len(as) == 0 && err == nil {
 		err = why
 	}
-	return a, err
+	return as, err
 }
 
 // lookForTasks looks for tasks that were handed over by a message that got lost.
@@ -258,9 +266,9 @@ func (s *store) lookForTasks(ctx context.Context) {
 		if err != nil || reply != "gone" {
 			continue
 		}
-		a, _, err := s.askAgain(ctx, w.req)
-		if a != nil || err != nil && ctx.Err() == nil {
-			w.give(grant{a, err})
+		as, _, err := s.askAgain(ctx, w.req)
+		if len(as) > 0 || err != nil && ctx.Err() == nil {
+			w.give(grant{as, err})
 		}
 	}
 }

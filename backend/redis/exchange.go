@@ -10,36 +10,42 @@ import (
 var _ backend.Exchanger = (*store)(nil)
 
 // Exchange implements [backend.Exchanger].
-func (s *store) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
+func (s *store) Exchange(ctx context.Context, ends []backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
 	pool, member := s.member(req)
 	if member == "" { // not a worker that can be described beforehand
-		return s.exchangeInTwo(ctx, end, req)
+		return s.exchangeInTwo(ctx, ends, req)
 	}
 	w, _ := s.register(req)
-	replies, _, err := s.texts(ctx, scriptSettle, appendEnd([]any{flag(true), pool, member, 1}, &end))
-	if err == nil && len(replies) < 2 {
+	args := append(make([]any, 0, 5+11*len(ends)), flag(true), pool, member, max(1, req.Max), len(ends))
+	for i := range ends {
+		args = appendEnd(args, &ends[i])
+	}
+	replies, _, err := s.texts(ctx, scriptSettle, args)
+	if err == nil && len(replies) <= len(ends) {
 		err = errForeign
 	}
 	if err != nil {
 		s.unregister(req, nil, nil)
 		return x, err
 	}
-	x.Settled = s.settled(&end, replies[0])
-	switch replies[1] {
+	x.Settled = make([]backend.Settled, len(ends))
+	for i := range ends {
+		x.Settled[i] = s.settled(&ends[i], replies[i])
+	}
+	replies = replies[len(ends):]
+	switch replies[0] {
 	case "wait":
 		w.await(member)
 		x.Claim = w
 		return x, nil
 	case "A":
-		if len(replies) > 2 {
-			x.Task, x.Err = readAssignment(replies[2])
-		}
+		x.Tasks, x.Err = readAssignments(replies[1:])
 	case "slot":
 		x.Err = backend.ErrSlotLost
 	default:
 		x.Err = errForeign
 	}
-	s.unregister(req, x.Task, x.Err)
+	s.unregister(req, x.Tasks, x.Err)
 	return x, nil
 }
 
@@ -68,14 +74,12 @@ func (s *store) member(req backend.ClaimRequest) (pool, member string) {
 }
 
 // exchangeInTwo is Exchange as two exchanges.
-func (s *store) exchangeInTwo(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
-	answers, err := s.Settle(ctx, []backend.Settlement{end})
-	if err != nil {
+func (s *store) exchangeInTwo(ctx context.Context, ends []backend.Settlement, req backend.ClaimRequest) (x backend.Exchanged, err error) {
+	if x.Settled, err = s.Settle(ctx, ends); err != nil {
 		return x, err
 	}
-	x.Settled = answers[0]
 	var w *waiter
-	x.Task, w, x.Err = s.begin(ctx, req)
+	x.Tasks, w, x.Err = s.begin(ctx, req)
 	if w != nil {
 		x.Claim = w
 	}

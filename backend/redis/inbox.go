@@ -206,9 +206,9 @@ func (s *store) result(ses *session, f []string) {
 	to := ses.inbox
 	s.mu.Unlock()
 	if waiting {
-		to.Result(backend.Result{
+		to.Results([]backend.Result{{
 			ID: id, Status: statuses[f[1]], Data: optional(f[2]), Attempt: number[int](f[3]),
 			Failure: failure(f[4], f[5], f[6]),
-		})
+		}})
 	}
 }

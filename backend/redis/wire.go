@@ -99,15 +99,15 @@ const assignmentFields = 11
 
 // parseAssignment reads lua's assignment: id, lease, kind, pool, input, parent, depth,
 // attempt, result, yields, created.
-func parseAssignment(f []string) (*backend.Assignment, error) {
+func parseAssignment(f []string) (a backend.Assignment, err error) {
 	if len(f) != assignmentFields {
-		return nil, errForeign
+		return a, errForeign
 	}
 	l, err := parseLease(f[0], f[1])
 	if err != nil {
-		return nil, err
+		return a, err
 	}
-	return &backend.Assignment{
+	return backend.Assignment{
 		Lease: l, Kind: backend.Kind(number[int](f[2])), Pool: f[3], Input: []byte(f[4]), Parent: f[5],
 		Depth: number[int](f[6]), Attempt: number[int](f[7]), Result: optional(f[8]),
 		Yields: number[uint64](f[9]), Created: moment(f[10]),

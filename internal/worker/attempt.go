@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -14,10 +15,12 @@ type Attempt struct {
 	worker *worker
 	offer  *offer // by which it was taken on, or nil
 	ctx    attemptContext
-	// Deadline is when the timeout comes.
-	Deadline time.Time
+	begun  time.Time // zero before
+
+	batched bool // it was claimed with others
 
 	mu      sync.Mutex
+	waiting bool        // not begun
 	cause   error       // why it is to stop; nil while it may go on
 	fault   error       // what made it fail whatever the handler returns
 	over    bool        // its handler returned, or it was abandoned
@@ -25,19 +28,30 @@ type Attempt struct {
 	cleanup context.Context
 	release context.CancelCauseFunc // ends cleanup
 	yields  *yields                 // of a job
-	lending lending
+	lending atomic.Pointer[lending] // nil while the handler has not waited for calls
 }
 
 func (w *worker) newAttempt(as *backend.Assignment) *Attempt {
-	a := &Attempt{Assignment: as, worker: w}
+	a := new(Attempt)
+	w.initAttempt(a, as)
+	return a
+}
+
+func (w *worker) initAttempt(a *Attempt, as *backend.Assignment) {
+	a.Assignment, a.worker = as, w
 	if as.Kind == backend.Job {
 		a.yields = &yields{number: as.Yields}
 	}
 	a.ctx.a = a
-	if d := w.pool.Spec.Timeout; d > 0 {
-		a.Deadline = time.Now().Add(d)
-	}
-	return a
+}
+
+// endWait is the end of an attempt's wait for its turn. It reports whether it was told to
+// stop meanwhile.
+func (a *Attempt) endWait() (told bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = false
+	return a.cause != nil
 }
 
 // Context is the handler's context. It ends when the attempt is to stop, and when
@@ -83,7 +97,7 @@ func (a *Attempt) stop(cause error) {
 	}
 	first := a.cause == nil
 	a.cause = cause
-	if first {
+	if first && !a.waiting { // else its turn is all that it waits for
 		grace := a.worker.pool.Spec.Grace
 		if cause == causes.Draining { //nolint:errorlint // causes are told apart by identity
 			grace = min(grace, a.worker.proc.DrainGrace)
@@ -117,7 +131,9 @@ func (a *Attempt) end(told error) (cause error, ok bool) { //nolint:revive // th
 	if release != nil {
 		release(context.Canceled)
 	}
-	a.lending.stop()
+	if l := a.lending.Load(); l != nil {
+		l.stop()
+	}
 	return cause, true
 }
 

@@ -66,7 +66,11 @@ func (c *attemptContext) Value(key any) any {
 // Deadline implements [context.Context]. The context ends then with Causes.Timeout
 // as its cause.
 func (c *attemptContext) Deadline() (time.Time, bool) {
-	return c.a.Deadline, !c.a.Deadline.IsZero()
+	timeout := c.a.worker.pool.Spec.Timeout
+	if timeout <= 0 {
+		return time.Time{}, false
+	}
+	return c.a.begun.Add(timeout), true
 }
 
 // Done implements [context.Context].

@@ -32,8 +32,8 @@ func (w *worker) request() backend.ClaimRequest {
 	return backend.ClaimRequest{Slot: w.slot.ID, Session: w.proc.Session.ID, Op: w.nextOp(), Cooldown: cooldown}
 }
 
-// nextTask claims the next task, or takes over what was claimed with the last settlement.
-func (w *worker) nextTask() (*backend.Assignment, error) {
+// nextTasks claims the next tasks, or takes over what was claimed with the last settlement.
+func (w *worker) nextTasks() ([]backend.Assignment, error) {
 	n := w.next
 	w.next = nextClaim{}
 	switch {
@@ -41,8 +41,8 @@ func (w *worker) nextTask() (*backend.Assignment, error) {
 		return w.claim(w.ctx, w.request())
 	case !n.sent: // the exchange failed: the same claim again
 		return w.claim(w.ctx, n.req)
-	case n.got.Task != nil:
-		return n.got.Task, nil
+	case n.got.Tasks != nil:
+		return n.got.Tasks, nil
 	case n.got.Err != nil:
 		return nil, n.got.Err
 	}
@@ -53,15 +53,16 @@ func (w *worker) nextTask() (*backend.Assignment, error) {
 	return as, err
 }
 
-// exchange settles an attempt and claims the worker's next task in one exchange. It
-// reports false if that is not possible here, and nothing was done.
-func (w *worker) exchange(a *Attempt, s backend.Settlement) (answer backend.Settled, done bool, err error) {
+// exchange settles attempts, the last of which is a, and claims the worker's next tasks in
+// one exchange. It reports false if that is not possible here, and nothing was done.
+func (w *worker) exchange(a *Attempt, ends []backend.Settlement) (answers []backend.Settled, done bool, err error) {
 	ex := w.proc.exchanger
-	if ex == nil || w.pool.Spec.Kind == backend.Job || a.offer != nil || a.lending.used() || w.ctx.Err() != nil {
-		return answer, false, nil
+	if ex == nil || w.pool.Spec.Kind == backend.Job || a.offer != nil || a.lending.Load() != nil || w.ctx.Err() != nil {
+		return nil, false, nil
 	}
 	w.next = nextClaim{req: w.request()}
-	w.next.got, err = ex.Exchange(context.Background(), s, w.next.req)
+	w.next.req.Max, w.next.req.Bundle = w.pace.tasks(batchTime), w.pace.tasks(bundleTime)
+	w.next.got, err = ex.Exchange(context.Background(), ends, w.next.req)
 	w.next.sent = err == nil
 	return w.next.got.Settled, true, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/multinode/mn/backend"
 )
@@ -21,28 +22,38 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 var ErrGoexit = errors.New("the handler ended its goroutine with runtime.Goexit (or a test's FailNow) instead of returning")
 
 // execute runs one task to its end, for a job with the slot's end. It reports whether
-// the worker may go on. o is the offer by which a waiting handler's worker took the
-// task, or nil.
-func (w *worker) execute(as *backend.Assignment, o *offer) bool {
-	a := w.newAttempt(as)
-	a.offer = o
-	leave := as.Kind == backend.Job
+// the worker may go on.
+func (w *worker) execute(a *Attempt) bool {
 	w.register(a)
+	return w.run(a)
+}
+
+// run is execute for an attempt that is registered.
+func (w *worker) run(a *Attempt) bool {
+	leave := a.Kind == backend.Job
 	returned := false
 	defer func() {
 		if !returned { // Goexit is ending this goroutine
-			if o == nil {
+			if a.offer == nil {
 				w.kill()
+				w.dissolve()
 			}
 			w.conclude(a, nil, ErrGoexit, leave)
 		}
 	}()
 	result, err := a.invoke()
 	returned = true
+	if a.offer == nil && !leave {
+		now := time.Now()
+		w.pace.add(now.Sub(a.begun))
+		w.clock = now
+	}
 	goesOn := w.conclude(a, result, err, leave) && !leave
 	// What others took on while this handler waited ends before its place is given on,
 	// so that a worker's handlers at work do not pile up.
-	a.lending.taken.Wait()
+	if l := a.lending.Load(); l != nil {
+		l.taken.Wait()
+	}
 	return goesOn
 }
 

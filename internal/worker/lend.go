@@ -20,19 +20,10 @@ const lendAfter = 5 * time.Millisecond
 type lending struct {
 	mu      sync.Mutex
 	waits   int
-	waited  bool
 	timer   *time.Timer
 	offer   *offer         // under way
 	taken   sync.WaitGroup // offers that are at work
 	stopped bool
-}
-
-// used reports whether the handler has waited for calls. Others may then be at work on
-// its worker.
-func (l *lending) used() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waited
 }
 
 // BeginWait says that the handler is about to wait for a call; own, that the call
@@ -41,11 +32,14 @@ func (a *Attempt) BeginWait(own bool) {
 	if a.Kind != backend.Function {
 		return
 	}
-	l := &a.lending
+	l := a.lending.Load()
+	if l == nil {
+		a.lending.CompareAndSwap(nil, new(lending))
+		l = a.lending.Load()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waits++
-	l.waited = true
 	if l.waits > 1 || l.stopped || l.offer != nil {
 		return
 	}
@@ -61,7 +55,7 @@ func (a *Attempt) EndWait() {
 	if a.Kind != backend.Function {
 		return
 	}
-	l := &a.lending
+	l := a.lending.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.waits--; l.waits == 0 {
@@ -95,7 +89,7 @@ type offer struct {
 
 // lend executes nested tasks while the handler waits. It runs on a goroutine of its own.
 func (a *Attempt) lend() {
-	l, w := &a.lending, a.worker
+	l, w := a.lending.Load(), a.worker
 	l.mu.Lock()
 	if l.waits == 0 || l.stopped || l.offer != nil {
 		l.mu.Unlock()
@@ -117,7 +111,9 @@ func (a *Attempt) lend() {
 			lost = ctx.Err() == nil
 			return
 		}
-		w.execute(as, o)
+		nested := w.newAttempt(&as[0])
+		nested.offer = o
+		w.execute(nested)
 	}
 }
 
@@ -129,7 +125,7 @@ func (o *offer) end(lost bool) {
 		return
 	}
 	o.cancel()
-	l := &o.a.lending
+	l := o.a.lending.Load()
 	l.mu.Lock()
 	l.offer = nil
 	again := l.waits > 0 && !l.stopped && !lost

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -55,6 +56,8 @@ type Process struct {
 	stopServe  context.CancelFunc // no more claims for functions
 	settling   context.Context    // settlements that fail are repeated until its end
 	stopRepeat context.CancelFunc
+	watch      *time.Timer // of batches
+	watching   atomic.Bool // it is set
 
 	mu        sync.Mutex
 	workers   map[string]*worker // by slot
@@ -72,6 +75,8 @@ func NewProcess(c Config) *Process {
 	}
 	p.exchanger, _ = c.Store.(backend.Exchanger)
 	p.serving, p.stopServe = context.WithCancel(context.Background())
+	p.watch = time.AfterFunc(time.Hour, p.dissolveOld)
+	p.watch.Stop()
 	p.settling, p.stopRepeat = context.WithCancel(context.Background())
 	return p
 }
@@ -154,6 +159,7 @@ func (p *Process) Kill(slot string) {
 	if w == nil {
 		return
 	}
+	w.silent.Store(true)
 	w.kill()
 	for _, a := range w.appendAttempts(nil) {
 		a.kill()

@@ -46,7 +46,7 @@ type faulty struct {
 	exited    func(backend.SlotExit)
 }
 
-func (f *faulty) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
+func (f *faulty) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
 	if f.claim != nil {
 		if err := f.claim(req); err != nil {
 			return nil, err
@@ -54,7 +54,7 @@ func (f *faulty) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.
 	}
 	as, err := f.Store.Claim(ctx, req)
 	if err == nil && f.claimed != nil {
-		if err := f.claimed(as); err != nil {
+		if err := f.claimed(&as[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -168,10 +168,12 @@ func newRig(t *testing.T, pools ...*Pool) *rig {
 // inbox is the rig as the backend sees it.
 type inbox rig
 
-func (i *inbox) Result(res backend.Result) {
+func (i *inbox) Results(rs []backend.Result) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.results[res.ID] = res
+	for _, r := range rs {
+		i.results[r.ID] = r
+	}
 }
 
 func (i *inbox) Cancel(l backend.Lease) { i.Process.Cancel(l) }

@@ -21,17 +21,24 @@ type worker struct {
 	stop context.CancelFunc
 	lent sync.WaitGroup // executions on behalf of its waiting handlers
 
-	killed atomic.Bool
+	killed atomic.Bool // it claims nothing more
+	silent atomic.Bool // nothing is written for it any more
 
 	mu       sync.Mutex
 	op       uint64
-	attempts []*Attempt  // under way: one, or more while its handlers wait
+	attempts []*Attempt  // leased to it: one, or more while its handlers wait, or of a batch
 	timer    *time.Timer // of the timeouts
 	armed    bool        // timer is running
+	batch    batch
 
-	// next is the claim that went with the last settlement, if one did. It belongs to the
-	// worker's goroutine.
-	next nextClaim
+	// What follows belongs to the worker's goroutine. next is the claim that went with the
+	// last settlement, if one did.
+	next  nextClaim
+	pace  pace
+	clock time.Time // when the last task ended
+	// Room for a single end.
+	attempt [1]*Attempt
+	ends    [1]backend.Settlement
 }
 
 // kill makes the worker claim nothing more.
@@ -72,6 +79,7 @@ func (p *Process) Serve(slot backend.Slot) error {
 	defer func() {
 		// What runs on behalf of its handlers needs the slot, the heartbeats and the timer.
 		w.lent.Wait()
+		w.waitSettled()
 		w.next.giveUp()
 		if !returned && pool.Spec.Kind == backend.Function { // a handler called Goexit
 			p.exit(slot, ErrGoexit.Error())
@@ -101,20 +109,33 @@ func (w *worker) register(a *Attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attempts = append(w.attempts, a)
-	if w.armed || a.Deadline.IsZero() {
+	w.startClock(a, time.Now())
+}
+
+// startClock is for an attempt that begins. The caller holds mu.
+func (w *worker) startClock(a *Attempt, now time.Time) {
+	a.begun = now
+	d := w.pool.Spec.Timeout
+	if d <= 0 || w.armed {
 		return
 	}
 	w.armed = true
-	if d := w.pool.Spec.Timeout; w.timer == nil {
+	if w.timer == nil {
 		w.timer = time.AfterFunc(d, w.timeOut)
 	} else {
 		w.timer.Reset(d)
 	}
 }
 
-func (w *worker) unregister(a *Attempt) {
+func (w *worker) unregister(as ...*Attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, a := range as {
+		w.drop(a)
+	}
+}
+
+func (w *worker) drop(a *Attempt) {
 	for i, x := range w.attempts {
 		if x == a {
 			last := len(w.attempts) - 1
@@ -140,7 +161,10 @@ func (w *worker) timeOut() {
 	now := time.Now()
 	w.mu.Lock()
 	for _, a := range w.attempts {
-		if d := a.Deadline.Sub(now); d <= 0 {
+		if a.begun.IsZero() {
+			continue
+		}
+		if d := a.begun.Add(w.pool.Spec.Timeout).Sub(now); d <= 0 {
 			over = append(over, a)
 		} else if left == 0 || d < left {
 			left = d
@@ -156,9 +180,10 @@ func (w *worker) timeOut() {
 	}
 }
 
-// serveOne claims and executes one task and reports whether the worker goes on.
+// serveOne claims and executes one task, or several at once, and reports whether the
+// worker goes on.
 func (w *worker) serveOne() bool {
-	as, err := w.nextTask()
+	as, err := w.nextTasks()
 	switch {
 	case err == nil:
 	case errors.Is(err, backend.ErrRetired), errors.Is(err, backend.ErrSlotLost), errors.Is(err, backend.ErrSessionLost):
@@ -167,11 +192,16 @@ func (w *worker) serveOne() bool {
 		w.proc.exit(w.slot, "its process is shutting down")
 		return false
 	}
-	return w.execute(as, nil)
+	if len(as) == 1 {
+	}
+	if len(as) > 1 {
+		return w.executeAll(as)
+	}
+	return w.execute(w.newAttempt(&as[0]))
 }
 
 // claim repeats a claim whose exchange failed, with the same Op, until ctx is done.
-func (w *worker) claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
+func (w *worker) claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
 	for try := 0; ; try++ {
 		as, err := w.proc.Store.Claim(ctx, req)
 		switch {
@@ -194,7 +224,7 @@ const recallBound = time.Second
 
 // recall asks after a claim that got no answer before its context ended: a task may have
 // been leased to it, and would be lost. err is the answer if not.
-func (w *worker) recall(req backend.ClaimRequest, err error) (*backend.Assignment, error) {
+func (w *worker) recall(req backend.ClaimRequest, err error) ([]backend.Assignment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), recallBound)
 	defer cancel()
 	if as, _ := w.proc.Store.Claim(ctx, req); as != nil {

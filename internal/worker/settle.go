@@ -53,44 +53,63 @@ func (a *Attempt) judge(s *backend.Settlement, result []byte, err error) {
 	}
 }
 
-// settle sends the settlement until it is answered or the lease must be over.
+// settle sends the settlement until it is answered or the lease must be over, unless it can
+// wait for others of its batch.
 func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
-	defer w.unregister(a)
 	if s.Outcome == 0 {
+		w.unregister(a)
 		if leave {
 			w.proc.exit(w.slot, "its lease was lost")
 		}
 		return
 	}
 	s.Leave = leave
-	err := w.send(a, s)
-	if err == nil {
-		return
-	}
-	w.proc.Logger.Warn("mn: the end of an attempt was not stored", "pool", a.Pool, "id", a.Lease.Task, "error", err)
-	if leave {
-		w.proc.exit(w.slot, "its lease was lost")
+	switch {
+	case a.batched:
+		if attempts, ends := w.batch.add(w, a, &s); ends != nil {
+			w.send(a, attempts, ends)
+			clear(ends)
+			w.batch.spare = ends[:0]
+		}
+	case a.offer == nil:
+		w.attempt[0], w.ends[0] = a, s
+		w.send(a, w.attempt[:], w.ends[:])
+	default:
+		w.send(a, []*Attempt{a}, []backend.Settlement{s})
 	}
 }
 
-// send is settle's exchange, repeated where it fails.
-func (w *worker) send(a *Attempt, s backend.Settlement) error {
-	answer, done, err := w.exchange(a, s)
-	if !done || err != nil {
-		ends := []backend.Settlement{s}
-		var answers []backend.Settled
-		if err == nil {
-			answers, err = w.proc.Store.Settle(context.Background(), ends)
-		}
-		if err != nil {
-			answers, err = w.settleAgain(ends, err)
-		}
-		if err != nil {
-			return err
-		}
-		answer = answers[0]
+// send settles attempts, the last of which is a, and claims the next tasks where it can.
+func (w *worker) send(a *Attempt, attempts []*Attempt, ends []backend.Settlement) {
+	if w.silent.Load() {
+		return
 	}
-	return answer.Err
+	answers, done, err := w.exchange(a, ends)
+	if !done {
+		answers, err = w.proc.Store.Settle(context.Background(), ends)
+	}
+	w.settled(attempts, ends, answers, err)
+}
+
+// settled ends settlements that were answered, or failed: then they are repeated.
+func (w *worker) settled(attempts []*Attempt, ends []backend.Settlement, answers []backend.Settled, err error) {
+	if err != nil {
+		answers, err = w.settleAgain(ends, err)
+	}
+	w.unregister(attempts...)
+	for i, a := range attempts {
+		failed := err
+		if failed == nil {
+			failed = answers[i].Err
+		}
+		if failed == nil {
+			continue
+		}
+		w.proc.Logger.Warn("mn: the end of an attempt was not stored", "pool", a.Pool, "id", a.Lease.Task, "error", failed)
+		if ends[i].Leave {
+			w.proc.exit(w.slot, "its lease was lost")
+		}
+	}
 }
 
 // settleAgain repeats a failed exchange while the lease may still be alive: the
@@ -122,6 +141,7 @@ func (a *Attempt) abandon() {
 		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
 	if a.offer == nil {
 		w.kill() // its goroutine is not coming back, so nothing may be claimed for it
+		w.dissolve()
 	}
 	job := w.pool.Spec.Kind == backend.Job
 	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)

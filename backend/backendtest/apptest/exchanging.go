@@ -15,10 +15,10 @@ type exchanging struct {
 var _ backend.Exchanger = (*exchanging)(nil)
 
 // Exchange implements [backend.Exchanger].
-func (s *exchanging) Exchange(ctx context.Context, end backend.Settlement, req backend.ClaimRequest) (backend.Exchanged, error) {
+func (s *exchanging) Exchange(ctx context.Context, ends []backend.Settlement, req backend.ClaimRequest) (backend.Exchanged, error) {
 	var claim backend.Claiming
 	x, err := over(ctx, s.link, func(ctx context.Context) (backend.Exchanged, error) {
-		x, err := s.exchanger.Exchange(ctx, end, req)
+		x, err := s.exchanger.Exchange(ctx, ends, req)
 		claim = x.Claim
 		return x, err
 	})
@@ -44,9 +44,9 @@ type claiming struct {
 
 // Wait implements [backend.Claiming]. A line that was cut is cut for the claim too: it
 // is withdrawn, because it must be waited for.
-func (c *claiming) Wait(ctx context.Context) (*backend.Assignment, error) {
+func (c *claiming) Wait(ctx context.Context) ([]backend.Assignment, error) {
 	var waited bool
-	a, err := over(ctx, c.link, func(ctx context.Context) (*backend.Assignment, error) {
+	a, err := over(ctx, c.link, func(ctx context.Context) ([]backend.Assignment, error) {
 		waited = true
 		return c.claim.Wait(ctx)
 	})

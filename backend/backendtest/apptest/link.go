@@ -82,8 +82,8 @@ func (l *link) heal() {
 	results, inbox := l.results, l.inbox
 	l.results = nil
 	l.mu.Unlock()
-	for _, r := range results {
-		inbox.Result(r)
+	if len(results) > 0 {
+		inbox.Results(results)
 	}
 }
 
@@ -136,16 +136,16 @@ type heard struct {
 	link  *link
 }
 
-// Result implements [backend.Inbox].
-func (h *heard) Result(r backend.Result) {
+// Results implements [backend.Inbox].
+func (h *heard) Results(rs []backend.Result) {
 	h.link.mu.Lock()
 	if h.link.down() {
-		h.link.results = append(h.link.results, r)
+		h.link.results = append(h.link.results, rs...)
 		h.link.mu.Unlock()
 		return
 	}
 	h.link.mu.Unlock()
-	h.inbox.Result(r)
+	h.inbox.Results(rs)
 }
 
 // hears reports whether a hint arrives.

@@ -87,8 +87,8 @@ func (s *linked) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 }
 
 // Claim implements [backend.Worker].
-func (s *linked) Claim(ctx context.Context, req backend.ClaimRequest) (*backend.Assignment, error) {
-	return over(ctx, s.link, func(ctx context.Context) (*backend.Assignment, error) { return s.store.Claim(ctx, req) })
+func (s *linked) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
+	return over(ctx, s.link, func(ctx context.Context) ([]backend.Assignment, error) { return s.store.Claim(ctx, req) })
 }
 
 // Heartbeat implements [backend.Worker].

@@ -1,7 +1,7 @@
 -- The warm path of settle.lua: calls that succeeded, whose worker goes on.
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
-local name, next_
-if arg() == '1' then name, next_ = arg(), arg() end
+local name, next_, most
+if arg() == '1' then name, next_, most = arg(), arg(), num() end
 local n, replies = num(), {}
 
 -- warm ends one call; false if it is not as usual.
