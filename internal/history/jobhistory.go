@@ -104,4 +104,3 @@ func (op *Op) String() string {
 	}
 	return strings.TrimSpace(b.String() + " " + op.Error)
 }
-

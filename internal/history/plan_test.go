@@ -53,7 +53,9 @@ func (s *schedule) random(what string, parts ...any) *rand.Rand {
 	return rand.New(rand.NewChaCha8([32]byte(slices.Concat(id[:], id[:]))))
 }
 
-func (s *schedule) due(owner string, tick int64) bool { return s.random("due", owner, tick).IntN(oneIn) == 0 }
+func (s *schedule) due(owner string, tick int64) bool {
+	return s.random("due", owner, tick).IntN(oneIn) == 0
+}
 
 func (s *schedule) now(clock int64) int64 { return (clock - s.begin) / int64(tick) }
 
