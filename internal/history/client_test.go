@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"time"
 
@@ -12,8 +13,17 @@ import (
 	"github.com/multinode/mn/internal/history"
 )
 
-// opBound is how long a client waits for an answer.
+// opBound is how long a client waits for an answer at the most. Some are impatient, so
+// that they often get none.
 const opBound = 2 * time.Second
+
+func (c *client) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := opBound
+	if c.rand.IntN(4) == 0 {
+		d = time.Duration(5+c.rand.ExpFloat64()*60) * time.Millisecond
+	}
+	return context.WithTimeout(ctx, d)
+}
 
 // client is one goroutine that works on the jobs of a schedule.
 type client struct {
@@ -27,7 +37,10 @@ type client struct {
 }
 
 func newClient(g *program, s *schedule, app *mn.App, name string) *client {
-	return &client{program: g, schedule: s, app: app, name: name, rand: s.random("client", name)}
+	return &client{
+		program: g, schedule: s, app: app, name: name, rand: s.random("client", name, os.Getpid()),
+		next: max(0, s.now(history.Now())), // one that was killed is followed by one that does not begin anew
+	}
 }
 
 // run works until the clock says so.
@@ -99,7 +112,7 @@ func (c *client) begin(op history.Op) *history.Pending {
 }
 
 func (c *client) start(ctx context.Context, p plan) {
-	ctx, cancel := context.WithTimeout(ctx, opBound)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	op := c.begin(history.Op{Kind: history.Start, Job: string(p.ID), Locks: p.Locks})
 	_, err := c.job(&p).On(c.app).Start(ctx, p, mn.WithID(p.ID), mn.WithLock(p.Locks...))
@@ -107,8 +120,11 @@ func (c *client) start(ctx context.Context, p plan) {
 }
 
 func (c *client) get(ctx context.Context, p plan, final bool) {
-	ctx, cancel := context.WithTimeout(ctx, opBound)
-	defer cancel()
+	if !final {
+		var cancel context.CancelFunc
+		ctx, cancel = c.bound(ctx)
+		defer cancel()
+	}
 	op := c.begin(history.Op{Kind: history.Get, Job: string(p.ID), Locks: p.mayHold(), Final: final})
 	info, err := c.job(&p).On(c.app).Get(ctx, p.ID)
 	op.Op.View = view(&info, err)
@@ -136,7 +152,7 @@ func view(i *mn.JobInfo[history.Value], err error) *history.View {
 }
 
 func (c *client) list(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, opBound)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	now := c.now(history.Now())
 	op := c.begin(history.Op{Kind: history.List, Locks: append(seasonKeys(now), seasonKeys(max(0, now-season))...)})
@@ -190,7 +206,7 @@ func (c *client) watch(ctx context.Context, p plan) {
 }
 
 func (c *client) wish(ctx context.Context, kind history.Kind, p plan) {
-	ctx, cancel := context.WithTimeout(ctx, opBound)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	op := c.begin(history.Op{Kind: kind, Job: string(p.ID)})
 	job := c.job(&p).On(c.app)
@@ -203,7 +219,7 @@ func (c *client) wish(ctx context.Context, kind history.Kind, p plan) {
 
 func (c *client) task() task {
 	c.calls++
-	return task{Text: fmt.Sprintf("%s-%d", c.name, c.calls), Work: time.Duration(c.rand.IntN(30)) * time.Millisecond}
+	return task{Text: fmt.Sprintf("%s-%d-%d", c.name, os.Getpid(), c.calls), Work: time.Duration(c.rand.IntN(30)) * time.Millisecond}
 }
 
 func (c *client) call(ctx context.Context) {

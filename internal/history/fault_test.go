@@ -17,6 +17,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/multinode/mn/internal/history"
 )
 
 // line is the way of some processes to the server, with what can go wrong on it.
@@ -129,7 +131,7 @@ func (r *redisRun) faults(until time.Time) {
 	rnd := r.schedule.random("faults")
 	for time.Now().Before(until) {
 		r.wait(time.Duration(100+rnd.IntN(400)) * time.Millisecond)
-		switch n := rnd.IntN(10); {
+		switch n := rnd.IntN(11); {
 		case n < 5:
 			r.lineFault(rnd)
 		case n == 5:
@@ -146,6 +148,9 @@ func (r *redisRun) faults(until time.Time) {
 			if pid, ok := alive(r.dir, rnd); ok {
 				r.stop(pid, rnd, "worker process stopped")
 			}
+		case n == 9 && r.until-history.Now() > int64(2*time.Second):
+			r.count("client killed")
+			r.clients[rnd.IntN(len(r.clients))].restart()
 		default:
 			r.stop(r.nodes[rnd.IntN(len(r.nodes))].pid(), rnd, "node stopped")
 		}

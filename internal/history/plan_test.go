@@ -26,7 +26,7 @@ const everyone = "everyone"
 // so that no key's history grows long.
 const (
 	tick   = 100 * time.Millisecond
-	oneIn  = 9
+	oneIn  = 6
 	season = 50 // ticks
 	keys   = 3  // lock keys of a season
 )
@@ -44,6 +44,7 @@ type plan struct {
 	Panics    bool          // instead of returning an error
 	Permanent bool          // the error is not to be retried
 	Hang      time.Duration // before the end
+	Linger    time.Duration // after it was told to stop
 	Calls     bool          // it calls a function after each yield
 	Removable bool
 }
@@ -80,6 +81,12 @@ func (s *schedule) plan(owner string, t int64) plan {
 	p.Locks = available[:[]int{0, 0, 0, 1, 1, 1, 1, 2, 2, 2}[r.IntN(10)]]
 	if r.IntN(3) == 0 {
 		p.Try, p.TryAt = available[r.IntN(keys)], 1+r.Uint64N(p.Yields)
+	}
+	if r.IntN(4) == 0 { // one that is seldom not in the middle of a yield
+		p.Yields, p.Pause = 10+r.Uint64N(50), time.Duration(r.IntN(3))*time.Millisecond
+	}
+	if r.IntN(3) == 0 {
+		p.Linger = time.Duration(r.IntN(800)) * time.Millisecond
 	}
 	switch r.IntN(10) {
 	case 0, 1:

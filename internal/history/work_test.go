@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,15 @@ var timing = mn.Timing{
 }
 
 const retries = 2
+
+// grace is how long handlers may take to return when they are told to stop. Shorter than
+// leases, it shows whether a lock outlives the belief of a holder that was not told.
+func grace() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("MN_HISTORY_GRACE")); err == nil {
+		return d
+	}
+	return time.Second
+}
 
 // program is what one process executes: its handlers record what they do.
 type program struct {
@@ -39,7 +49,7 @@ func newProgram(rec *history.Recorder, p *pulse) *program {
 	g := &program{rec: rec, pulse: p}
 	opts := []mn.JobOption{
 		mn.Retries(retries), mn.Backoff(10*time.Millisecond, 50*time.Millisecond), mn.MaxConcurrency(6),
-		mn.CancellationGrace(time.Second),
+		mn.CancellationGrace(grace()),
 	}
 	g.async = mn.NewJob("async", g.handle, opts...)
 	g.sync = mn.NewJob("sync", g.handle, append(opts, mn.SyncYields())...)
@@ -96,6 +106,9 @@ func (g *program) handle(ctx context.Context, in plan, yield func(history.Value)
 	r.belief = belief{run: r, locks: in.Locks}
 	err := r.work(last.Number, yield)
 	r.belief.flush()
+	if ctx.Err() != nil {
+		r.linger()
+	}
 	end := r.op
 	end.Kind, end.Ending = history.Return, history.EndNil
 	switch {
@@ -114,6 +127,14 @@ func (g *program) handle(ctx context.Context, in plan, yield func(history.Value)
 		return mn.Permanent(err)
 	}
 	return err
+}
+
+// linger takes its time to clean up, if it is given any.
+func (r *run) linger() {
+	select {
+	case <-mn.CleanupContext(r.ctx).Done():
+	case <-time.After(r.in.Linger):
+	}
 }
 
 func (r *run) work(done uint64, yield func(history.Value) bool) error {
@@ -170,7 +191,7 @@ func (r *run) pause(d time.Duration) bool {
 		select {
 		case <-r.ctx.Done():
 			return false
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(min(5*time.Millisecond, time.Until(end))):
 		}
 	}
 	return r.ctx.Err() == nil
