@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/anishathalye/porcupine"
 
@@ -17,9 +18,10 @@ type jobState struct {
 	attempt  int    // attempts charged so far, the running one included
 	token    uint64 // of the lease; 0 for a worker that died before its handler began
 	highest  uint64 // token so far
-	yields   uint64 // number of the newest yield
+	yields   uint64 // number of the newest yield that is surely stored
 	by       uint64 // token of the attempt that yielded it
-	offered  uint64 // number of the newest yield that the running handler has handed over
+	upTo     uint64 // if above yields: newer ones up to this may be stored too
+	upBy     uint64 // token of the attempt that handed those over
 	returned Ending // what the running handler has returned, if it has
 	failure  string // of a FAILED one
 	removing bool
@@ -84,14 +86,6 @@ func (m jobModel) silent(s jobState) (next []jobState) {
 	}
 	// A worker got the task, and its handler has not begun or never will.
 	add(s.event(backend.EventClaim, func(s *jobState) { s.attempt++ }))
-	if s.status == backend.StatusRunning || s.status == backend.StatusCancelling {
-		// A yield that was handed over is stored.
-		for n := s.yields + 1; n <= s.offered; n++ {
-			then := s
-			then.yields, then.by = n, s.token
-			add(then, true)
-		}
-	}
 	if s.status == backend.StatusCancelling {
 		add(s.event(backend.EventRelease, nil)) // the handler returned, or its grace ended
 	}
@@ -110,9 +104,10 @@ func (m jobModel) silent(s jobState) (next []jobState) {
 
 // settle ends a running attempt as its handler returned. The end carries the last yield.
 func (m jobModel) settle(s jobState) (jobState, bool) {
-	if s.offered > s.yields {
-		s.yields, s.by = s.offered, s.token
+	if s.upTo > s.yields && s.upBy == s.token {
+		s.yields, s.by = s.upTo, s.upBy
 	}
+	s.upTo, s.upBy = 0, 0
 	switch s.returned {
 	case EndNil:
 		return s.event(backend.EventSucceed, nil)
@@ -142,7 +137,7 @@ func (s jobState) event(e backend.Event, change func(*jobState)) (jobState, bool
 		change(&s)
 	}
 	if status != backend.StatusCancelling {
-		s.token, s.offered, s.returned = 0, 0, ""
+		s.token, s.returned = 0, ""
 	}
 	if status.Terminal() && s.removing {
 		return jobState{highest: s.highest}, true
@@ -157,10 +152,7 @@ func (m jobModel) apply(s jobState, op *Op) []jobState {
 	case Start:
 		return s.start(op)
 	case Get, Wait:
-		if s.shows(op) {
-			return []jobState{s}
-		}
-		return nil
+		return s.read(op)
 	case Cancel:
 		return s.answered(op, s.cancel())
 	case Remove:
@@ -194,19 +186,36 @@ func (s jobState) start(op *Op) []jobState {
 	return []jobState{s}
 }
 
-// shows reports whether a reader can have seen what it did.
-func (s jobState) shows(op *Op) bool {
+// read is what a reader learns of the state, if it can have seen what it did.
+func (s jobState) read(op *Op) []jobState {
 	if op.Outcome == Missing {
-		return !s.exists
+		if s.exists {
+			return nil
+		}
+		return []jobState{s}
 	}
 	v := op.View
-	if !s.exists || string(s.status) != v.Status || v.Value != (Value{Token: s.by, Number: s.yields}) {
-		return false
+	then, ok := s.pinned(v.Value)
+	if !ok || !s.exists || string(s.status) != v.Status {
+		return nil
 	}
-	if v.Partial {
-		return true
+	if v.Partial || s.attempt == v.Attempt && then.yields == v.Yields && s.removing == v.Removing && s.failure == v.Failure {
+		return []jobState{then}
 	}
-	return s.attempt == v.Attempt && s.yields == v.Yields && s.removing == v.Removing && s.failure == v.Failure
+	return nil
+}
+
+// pinned is the state once its newest yield was seen; false if that cannot be the newest.
+func (s jobState) pinned(v Value) (jobState, bool) {
+	stored := v == Value{Token: s.by, Number: s.yields}
+	if !stored && (v.Token != s.upBy || v.Number <= s.yields || v.Number > s.upTo) {
+		return s, false
+	}
+	s.yields, s.by = v.Number, v.Token
+	if s.token == 0 || s.token != s.upBy { // nobody stores more of them
+		s.upTo, s.upBy = 0, 0
+	}
+	return s, true
 }
 
 // answered is the states after a wish: only an existing job hears it.
@@ -239,20 +248,19 @@ func (s jobState) remove() jobState {
 // begin is a handler's word that a worker had got the task: at the claim itself, or after
 // a claim that went by in silence.
 func (s jobState) begin(op *Op) (next []jobState) {
-	sees := func(s jobState) bool {
-		return s.attempt == op.Attempt && op.Token > s.highest && op.View.Value == (Value{Token: s.by, Number: s.yields})
+	named := func(s jobState) {
+		seen, ok := s.pinned(op.View.Value)
+		if ok && s.attempt == op.Attempt && op.Token > s.highest {
+			seen.token, seen.highest = op.Token, op.Token
+			next = append(next, seen)
+		}
 	}
-	named := func(s jobState) jobState {
-		s.token, s.highest = op.Token, op.Token
-		return s
+	if claimed, ok := s.event(backend.EventClaim, func(s *jobState) { s.attempt++ }); ok {
+		named(claimed)
 	}
-	claimed, ok := s.event(backend.EventClaim, func(s *jobState) { s.attempt++ })
-	if ok && sees(claimed) {
-		next = append(next, named(claimed))
-	}
-	unnamed := s.status == backend.StatusRunning || s.status == backend.StatusCancelling
-	if s.exists && unnamed && s.token == 0 && sees(s) {
-		next = append(next, named(s))
+	leased := s.status == backend.StatusRunning || s.status == backend.StatusCancelling
+	if s.exists && leased && s.token == 0 {
+		named(s)
 	}
 	return next
 }
@@ -268,7 +276,7 @@ func (s jobState) yield(op *Op) []jobState {
 			s.yields, s.by = op.Yield, op.Token
 		}
 	case holds:
-		s.offered = max(s.offered, op.Yield)
+		s.upTo, s.upBy = max(s.upTo, op.Yield), op.Token
 	}
 	return []jobState{s}
 }
@@ -282,7 +290,10 @@ func (s jobState) String() string {
 	}
 	text := fmt.Sprintf("%s attempt %d, yield %d by %d", s.status, s.attempt, s.yields, s.by)
 	if s.token != 0 {
-		text += fmt.Sprintf(", lease %d offers %d", s.token, s.offered)
+		text += fmt.Sprintf(", lease %d", s.token)
+	}
+	if s.upTo > s.yields {
+		text += fmt.Sprintf(", perhaps up to %d by %d", s.upTo, s.upBy)
 	}
 	if s.returned != "" {
 		text += ", returned " + string(s.returned)
@@ -290,5 +301,5 @@ func (s jobState) String() string {
 	if s.removing {
 		text += ", removing"
 	}
-	return text + s.failure
+	return strings.TrimSpace(text + " " + s.failure)
 }
