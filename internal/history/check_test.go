@@ -136,8 +136,10 @@ var written = []struct {
 	rules []string // that it breaks
 }{
 	{name: "a job's life", ops: life("A", 7, "k")},
-	{name: "a terminal status that changes", rules: []string{endings, order},
-		ops: with(life("A", 7), failed(get("A", "FAILED", 1, val(7, 1)), history.FailureError))},
+	{
+		name: "a terminal status that changes", rules: []string{endings, order},
+		ops: with(life("A", 7), failed(get("A", "FAILED", 1, val(7, 1)), history.FailureError)),
+	},
 	{name: "a terminal status that is left", rules: []string{order}, ops: with(life("A", 7), get("A", "RUNNING", 1, val(7, 1)))},
 	{name: "an end written twice", rules: []string{endings}, ops: with(life("A", 7), func() history.Op {
 		op := get("A", "SUCCEEDED", 1, val(7, 1))
@@ -168,8 +170,10 @@ var written = []struct {
 		returned("A", 7, history.EndNil), get("A", "SUCCEEDED", 1, none),
 	}},
 	{name: "a job that nobody removed is gone", rules: []string{order}, ops: with(life("A", 7), missing("A"))},
-	{name: "a removed job is there", rules: []string{order},
-		ops: with(life("A", 7), wish(history.Remove, "A", history.OK), get("A", "SUCCEEDED", 1, val(7, 1)))},
+	{
+		name: "a removed job is there", rules: []string{order},
+		ops: with(life("A", 7), wish(history.Remove, "A", history.OK), get("A", "SUCCEEDED", 1, val(7, 1))),
+	},
 	{name: "a removed job is gone", ops: with(life("A", 7), wish(history.Remove, "A", history.OK), missing("A"))},
 	{name: "a refused start took place", rules: []string{order}, ops: []history.Op{
 		start("B", history.OK, "k"), refused(start("A", history.Refused, "k"), "k", "B"), get("A", "PENDING", 0, none),
@@ -178,8 +182,10 @@ var written = []struct {
 		start("A", history.Unknown), missing("A"), get("A", "PENDING", 0, none),
 	}},
 	{name: "a job that nobody started", rules: []string{order}, ops: []history.Op{get("A", "PENDING", 0, none)}},
-	{name: "a second start that begins anew", rules: []string{order},
-		ops: with(life("A", 7), start("A", history.OK), get("A", "PENDING", 0, none))},
+	{
+		name: "a second start that begins anew", rules: []string{order},
+		ops: with(life("A", 7), start("A", history.OK), get("A", "PENDING", 0, none)),
+	},
 	{name: "a second start of an ID does nothing", ops: with(life("A", 7), start("A", history.OK), get("A", "SUCCEEDED", 1, val(7, 1)))},
 	{name: "a yield that is read before it was yielded", rules: []string{order}, ops: []history.Op{
 		start("A", history.OK), begin("A", 1, 7, none), get("A", "RUNNING", 1, val(7, 1)), yield("A", 7, 1, history.OK),
@@ -200,10 +206,12 @@ var written = []struct {
 		start("A", history.OK), begin("A", 1, 7, none), yield("A", 7, 1, history.OK),
 		get("A", "PENDING", 1, val(7, 1)), begin("A", 2, 8, val(7, 1)), yield("A", 8, 2, history.OK), get("A", "RUNNING", 2, val(8, 2)),
 	}},
-	{name: "an attempt that resumes from what is not the newest yield", rules: []string{order},
+	{
+		name: "an attempt that resumes from what is not the newest yield", rules: []string{order},
 		world: history.World{Lossy: true, Retries: 1}, ops: []history.Op{
 			start("A", history.OK), begin("A", 1, 7, none), yield("A", 7, 1, history.OK), begin("A", 2, 8, none),
-		}},
+		},
+	},
 	{name: "a stale lease that writes", rules: []string{order}, world: history.World{Lossy: true, Retries: 1}, ops: []history.Op{
 		start("A", history.OK), begin("A", 1, 7, none), begin("A", 2, 8, none), yield("A", 8, 1, history.OK), yield("A", 7, 2, history.OK),
 	}},
@@ -226,13 +234,17 @@ var written = []struct {
 	}},
 	{name: "a lock that is kept after the end", rules: []string{orderOf}, ops: with(life("A", 7, "k"), held("k", "A"))},
 	{name: "a lock goes to the next at the end", ops: with(life("A", 7, "k"), life("B", 8, "k")...)},
-	{name: "a lock that is freed anew by its last holder", rules: []string{orderOf},
-		ops: with(life("A", 7, "k"), start("B", history.OK, "k"), held("k", ""), get("B", "PENDING", 0, none))},
+	{
+		name: "a lock that is freed anew by its last holder", rules: []string{orderOf},
+		ops: with(life("A", 7, "k"), start("B", history.OK, "k"), held("k", ""), get("B", "PENDING", 0, none)),
+	},
 	{name: "a refusal that names one who never held it", rules: []string{orderOf}, ops: []history.Op{
 		start("A", history.OK, "k"), start("B", history.OK), refused(start("C", "", "k"), "k", "B"), get("A", "PENDING", 0, none),
 	}},
-	{name: "a refusal that names one who held it before", rules: []string{orderOf},
-		ops: with(life("A", 7, "k"), refused(start("B", "", "k"), "k", "A"))},
+	{
+		name: "a refusal that names one who held it before", rules: []string{orderOf},
+		ops: with(life("A", 7, "k"), refused(start("B", "", "k"), "k", "A")),
+	},
 	{name: "a refused start that keeps the other lock", rules: []string{orderOf}, ops: []history.Op{
 		start("A", history.OK, "k"), refused(start("B", "", "j", "k"), "k", "A"), held("j", "B"),
 	}},
@@ -270,8 +282,10 @@ var written = []struct {
 	{name: "a token that shrinks with the attempts", rules: []string{tokens, order}, world: history.World{Lossy: true, Retries: 1}, ops: []history.Op{
 		start("A", history.OK), begin("A", 1, 8, none), begin("A", 2, 7, none),
 	}},
-	{name: "a token that shrinks from one holder of a lock to the next", rules: []string{tokens},
-		ops: with(life("A", 8, "k"), life("B", 7, "k")...)},
+	{
+		name: "a token that shrinks from one holder of a lock to the next", rules: []string{tokens},
+		ops: with(life("A", 8, "k"), life("B", 7, "k")...),
+	},
 
 	{name: "a call and its result", ops: []history.Op{
 		executed("1", "x", "r"), delivered("1", "r", history.OK), delivered("1", "r", history.OK), during(5, 90, called("x", "r", history.OK)),

@@ -12,7 +12,7 @@ import (
 // The rules for a whole run, beside the models of one job and one lock.
 
 // checkEndings: every job that was started has one ending, and all who saw it saw the same.
-func checkEndings(ops []Op) (found []Violation) {
+func checkEndings(ops []Op) (found []Violation) { //nolint:cyclop // one rule, read from top to bottom
 	for id, ops := range jobs(ops) {
 		bad := func(format string, args ...any) {
 			found = append(found, Violation{Rule: "one ending", Subject: "job " + id, Detail: fmt.Sprintf(format, args...)})
@@ -102,7 +102,7 @@ type span struct {
 
 // checkFencing: tokens are unique, grow with a job's attempts, and grow from each holder
 // of a lock to the next.
-func checkFencing(ops []Op) (found []Violation) {
+func checkFencing(ops []Op) (found []Violation) { //nolint:cyclop // one rule, read from top to bottom
 	bad := func(subject, format string, args ...any) {
 		found = append(found, Violation{Rule: "growing tokens", Subject: subject, Detail: fmt.Sprintf(format, args...)})
 	}
@@ -176,7 +176,7 @@ func heldFromStart(ops []*Op) map[string]bool {
 }
 
 // checkCalls: each call has one result, made by an execution of that call, whoever saw it.
-func checkCalls(ops []Op) (found []Violation) {
+func checkCalls(ops []Op) (found []Violation) { //nolint:cyclop // one rule, read from top to bottom
 	bad := func(op *Op, format string, args ...any) {
 		found = append(found, Violation{Rule: "one result", Subject: strings.TrimSpace("call " + op.ID + " " + op.Input), Detail: fmt.Sprintf(format, args...)})
 	}

@@ -195,7 +195,6 @@ type redisRun struct {
 	nodes    []*child
 	host     *child
 	stopped  sync.WaitGroup
-	mu       sync.Mutex
 	counts   map[string]int
 }
 
