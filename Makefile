@@ -44,7 +44,7 @@ test: test-deps ## all tests of all modules with -race, and the library's covera
 	@CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TIMEOUT) \
 		-coverpkg=./... -coverprofile=cover.all.out $(PKG) $(ARGS) | $(compact)
 	@go test -timeout $(TIMEOUT) -run Miniredis ./backend/redis
-	@grep -vE '^github.com/multinode/mn/(examples|bench)/' cover.all.out > cover.out
+	@grep -vE '^github.com/multinode/mn/(examples|bench|internal/history)/' cover.all.out > cover.out
 	@go tool cover -func=cover.out | awk 'END { print "coverage of the library: " $$NF }'
 
 .PHONY: cover

@@ -200,8 +200,16 @@ func (s *store) carryOut(session string, f []string) (int, error) {
 func (s *store) result(ses *session, f []string) {
 	id := f[0]
 	s.mu.Lock()
-	_, waiting := ses.calls[id]
-	delete(ses.calls, id)
+	c, known := ses.calls[id]
+	waiting := known && !c.ended
+	switch {
+	case !known:
+	case c.answered:
+		delete(ses.calls, id)
+	default: // a repeat of the submission must not make it wait again
+		c.ended = true
+		ses.calls[id] = c
+	}
 	ses.acks = append(ses.acks, id)
 	to := ses.inbox
 	s.mu.Unlock()

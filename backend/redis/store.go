@@ -30,10 +30,17 @@ type store struct {
 type session struct {
 	backend.Session
 	inbox backend.Inbox
-	calls map[string]time.Time // unfinished, by when they were submitted
-	acks  []string             // records of delivered results, to be deleted
+	calls map[string]pendingCall // unfinished
+	acks  []string               // records of delivered results, to be deleted
 	// ripening are those of earlier turns of tend.
 	ripening [ripening][]string
+}
+
+// pendingCall is a call whose result is awaited, or whose submission may yet be repeated.
+type pendingCall struct {
+	since    time.Time // it was submitted, or looked for
+	answered bool      // its submission was: if its record is gone then, so is the call
+	ended    bool      // its result was delivered before that
 }
 
 func newStore(b *Backend, namespace string) *store {
@@ -101,7 +108,7 @@ func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) e
 	s.mu.Lock()
 	ses, known := s.sessions[j.ID]
 	if !known {
-		ses = &session{calls: make(map[string]time.Time)}
+		ses = &session{calls: make(map[string]pendingCall)}
 		s.sessions[j.ID] = ses
 	}
 	ses.Session, ses.inbox = j, in
@@ -146,7 +153,9 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 			args = append(args, key)
 		}
 		if ses != nil && t.Kind == backend.Function {
-			ses.calls[t.ID] = now // before the result can come
+			c := ses.calls[t.ID] // known if the submission is a repeat
+			c.since = now
+			ses.calls[t.ID] = c // before the result can come
 		}
 	}
 	s.mu.Unlock()
@@ -156,6 +165,7 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 		for i := range answers {
 			answers[i].Err = backend.ErrBackpressure
 		}
+		s.submissionsAnswered(ses, tasks, answers)
 		return answers, nil
 	}
 	switch {
@@ -171,18 +181,28 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 		if answers[i], err = submitted(&tasks[i], r); err != nil {
 			return nil, err
 		}
-		if answers[i].Err != nil && tasks[i].Kind == backend.Function {
-			s.forgetCall(id, tasks[i].ID)
-		}
 	}
+	s.submissionsAnswered(ses, tasks, answers)
 	return answers, nil
 }
 
-func (s *store) forgetCall(session, id string) {
+// submissionsAnswered notes of calls that the backend has them, or refused them.
+func (s *store) submissionsAnswered(ses *session, tasks []backend.Submission, answers []backend.Submitted) {
+	if ses == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ses := s.sessions[session]; ses != nil {
-		delete(ses.calls, id)
+	for i := range tasks {
+		c, waiting := ses.calls[tasks[i].ID]
+		switch {
+		case !waiting: // a job
+		case c.ended, answers[i].Err != nil:
+			delete(ses.calls, tasks[i].ID)
+		default:
+			c.answered = true
+			ses.calls[tasks[i].ID] = c
+		}
 	}
 }
 

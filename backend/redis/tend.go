@@ -18,6 +18,10 @@ const (
 // got lost.
 const lookAfter = 5 * time.Second
 
+// giveUpAfter is when a submission that was not answered is not repeated any more: callers
+// repeat one for 15 s.
+const giveUpAfter = 30 * time.Second
+
 // lookMost bounds how many calls one look asks for.
 const lookMost = 100
 
@@ -107,10 +111,16 @@ func (s *store) lookForSome(ctx context.Context, ses *session, before time.Time)
 	now := time.Now()
 	var ids []string
 	s.mu.Lock()
-	for id, since := range ses.calls {
-		if len(ids) < lookMost && since.Before(before) {
+	for id, c := range ses.calls {
+		switch {
+		case !c.answered: // the submission may be on its way, so a missing record tells nothing
+			if now.Sub(c.since) > giveUpAfter {
+				delete(ses.calls, id)
+			}
+		case len(ids) < lookMost && c.since.Before(before):
 			ids = append(ids, id)
-			ses.calls[id] = now // not again too soon
+			c.since = now // not again too soon
+			ses.calls[id] = c
 		}
 	}
 	s.mu.Unlock()
