@@ -52,7 +52,11 @@ type dbosPeer struct {
 func dbosEcho(_ dbos.Context, in number) (number, error) { return in, nil }
 
 func openDBOS(ctx context.Context, s *servers, queued bool) (peer, error) {
-	pool, err := s.postgres(ctx, "dbos", dbosPool)
+	database := "dbos" // a queue is stored, and polled by every process of its database
+	if queued {
+		database = "dbos_queue"
+	}
+	pool, err := s.postgres(ctx, database, dbosPool)
 	if err != nil {
 		return nil, err
 	}

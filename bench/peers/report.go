@@ -91,8 +91,13 @@ func describe(out io.Writer, ds []*driver) {
 		t := &d.traits
 		fmt.Fprintf(out, "%s%s\n", d.name, version(d.module))
 		for _, line := range [][2]string{
-			{"settings", t.settings}, {"end", t.end}, {"durability", t.durability}, {"result", t.result},
-			{"retries", t.retries}, {"cancellation", t.cancellation}, {"fencing", t.fencing},
+			{"settings", t.settings},
+			{"end", t.end},
+			{"durability", t.durability},
+			{"result", t.result},
+			{"retries", t.retries},
+			{"cancellation", t.cancellation},
+			{"fencing", t.fencing},
 		} {
 			fmt.Fprintf(out, "  %-13s %s\n", line[0], line[1])
 		}
