@@ -84,3 +84,4 @@ fmt: ## format all Go files
 tidy: ## go mod tidy in every module
 	@$(MODULES) | while IFS= read -r dir; do go -C "$$dir" mod tidy; done
 	@GOWORK=off go -C tools mod tidy
+	@GOWORK=off go -C bench/peers mod tidy
