@@ -30,7 +30,7 @@ compact = sed -uE -e '/^coverage: [0-9.]+% of statements/d' \
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test-deps
 test-deps:
@@ -56,6 +56,16 @@ cover: test ## the same, and coverage.html
 bench: ## run the benchmark program (ARGS)
 	@cd bench && go run . $(ARGS)
 
+# A module outside go.work, like tools/.
+.PHONY: bench-peers
+bench-peers: ## measure mn and its peers side by side (ARGS)
+	@tools/need.sh redis-server redis-server 'the server of mn, asynq and go-workflows' \
+		|| echo 'what needs redis-server is left out'
+	@command -v initdb >/dev/null \
+		|| tools/need.sh pg_createcluster postgresql 'PostgreSQL, the server of River and DBOS' \
+		|| echo 'what needs PostgreSQL is left out'
+	@cd bench/peers && GOWORK=off go run . $(ARGS)
+
 .PHONY: lint
 lint: ## gofumpt, go vet, golangci-lint, govulncheck
 	@files=$$("$(call tool,gofumpt)" -l .); \
@@ -74,3 +84,4 @@ fmt: ## format all Go files
 tidy: ## go mod tidy in every module
 	@$(MODULES) | while IFS= read -r dir; do go -C "$$dir" mod tidy; done
 	@GOWORK=off go -C tools mod tidy
+	@GOWORK=off go -C bench/peers mod tidy
