@@ -16,6 +16,7 @@ import (
 type store struct {
 	b      *Backend
 	prefix string
+	absent string // a key that never exists, see eval
 	pipe   *pipe
 	inbox  *inbox
 
@@ -42,6 +43,7 @@ func newStore(b *Backend, namespace string) *store {
 		sessions: make(map[string]*session), slots: make(map[string]*slot), watching: make(map[string]*watched),
 		inHand: make(map[uint64]bool),
 	}
+	s.absent = s.prefix + "-"
 	s.inbox = newInbox(s)
 	return s
 }
