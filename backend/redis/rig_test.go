@@ -92,7 +92,8 @@ func startLoad(t *testing.T, app *mn.App, allowed func(error) bool) *load {
 		l.wait.Go(func() { l.repeat(func(n int) error { return l.call(i, n) }) })
 	}
 	for i := range 2 {
-		l.wait.Go(func() { l.repeat(func(int) error { return l.job(fmt.Sprint("lock ", i)) }) })
+		lock := fmt.Sprintf("lock %d of %p", i, l)
+		l.wait.Go(func() { l.repeat(func(int) error { return l.job(lock) }) })
 	}
 	l.progress()
 	return l
