@@ -61,8 +61,13 @@ func backendOn(t *testing.T, c goredis.UniversalClient) *redis.Backend {
 // appOn makes an app of a client, with short leases.
 func appOn(t *testing.T, c goredis.UniversalClient) *mn.App {
 	t.Helper()
+	return appNamed(t, c, "server-test")
+}
+
+func appNamed(t *testing.T, c goredis.UniversalClient, name string) *mn.App {
+	t.Helper()
 	app, err := mn.New(mn.Config{
-		Name: "server-test", Definitions: []mn.Definition{add, tick}, Backend: backendOn(t, c), Timing: swift,
+		Name: name, Definitions: []mn.Definition{add, tick}, Backend: backendOn(t, c), Timing: swift,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -192,10 +197,13 @@ var specs = []backend.PoolSpec{
 func joinHost(ctx context.Context, t *testing.T, s backend.Store, id string) *heard {
 	t.Helper()
 	in := newHeard()
-	require.NoError(t, s.Join(ctx, backend.Session{
-		ID: id, Lease: time.Minute, Starting: time.Minute, Launches: true, Pools: specs,
-	}, in))
+	require.NoError(t, s.Join(ctx, sessionOf(id), in))
 	return in
+}
+
+// sessionOf executes specs and launches its workers.
+func sessionOf(id string) backend.Session {
+	return backend.Session{ID: id, Lease: time.Minute, Starting: time.Minute, Launches: true, Pools: specs}
 }
 
 // runningCall has the session from call through one store and another session execute
@@ -207,10 +215,14 @@ func runningCall(ctx context.Context, t *testing.T, caller, s backend.Store, fro
 	got, err := caller.Submit(ctx, from, []backend.Submission{{ID: id, Kind: backend.Function, Pool: "calls", Input: []byte("in")}})
 	require.NoError(t, err)
 	require.NoError(t, got[0].Err)
-	slots, err := s.Reserve(ctx, "executor", []string{"calls"})
-	require.NoError(t, err)
-	require.Len(t, slots, 1)
-	a, err := s.Claim(ctx, backend.ClaimRequest{Slot: slots[0].ID, Session: "executor", Op: 1})
+	slot := got[0].Slot
+	if slot.ID == "" { // the caller launches nothing
+		slots, err := s.Reserve(ctx, "executor", []string{"calls"})
+		require.NoError(t, err)
+		require.Len(t, slots, 1)
+		slot = slots[0]
+	}
+	a, err := s.Claim(ctx, backend.ClaimRequest{Slot: slot.ID, Session: "executor", Op: 1})
 	require.NoError(t, err)
 	return a.Lease
 }

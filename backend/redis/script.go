@@ -6,7 +6,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 
@@ -87,5 +86,5 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	case errors.Is(err, redis.Nil): // the script returned false
 		return nil, nil
 	}
-	return nil, fmt.Errorf("redis: step %q: %w", sc.name, err)
+	return nil, s.explain(ctx, sc.name, args, err)
 }

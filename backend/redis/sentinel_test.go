@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -70,8 +69,11 @@ func TestAPlannedFailoverLeavesNobodyAtTheOldPrimary(t *testing.T) {
 	l.progress()
 	l.finish()
 	works(t, app)
-	require.Eventually(t, func() bool {
-		role, err := redistest.NewAdmin(t, w.Primary.Addr()).Do(t.Context(), "ROLE").Slice()
-		return err == nil && role[0] == "slave"
-	}, patience, 50*time.Millisecond)
+	id, err := tick.On(app).Start(t.Context(), 1)
+	require.NoError(t, err)
+	at, err := redistest.NewAdmin(t, w.Replica.Addr()).Exists(t.Context(), "mn:{server-test}:t:"+string(id)).Result()
+	require.NoError(t, err)
+	require.Equal(t, int64(1), at)
+	_, err = tick.On(app).Wait(t.Context(), id)
+	require.NoError(t, err)
 }

@@ -93,7 +93,7 @@ func full(err error) bool {
 // Join implements [backend.Store].
 func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) error {
 	args := []any{
-		j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
+		schema, j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
 		int64(j.Quota.CPU*1000 + 0.5), j.Quota.Memory, len(j.Pools),
 	}
 	for _, p := range j.Pools {
@@ -111,7 +111,10 @@ func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) e
 	if err := s.inbox.listen(ctx, j.ID); err != nil {
 		return err
 	}
-	_, err := s.text(ctx, scriptJoin, args)
+	reply, err := s.text(ctx, scriptJoin, args)
+	if err == nil && reply != "OK" {
+		err = s.joinError(reply)
+	}
 	return err
 }
 
