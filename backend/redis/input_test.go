@@ -200,7 +200,6 @@ func TestCorruptValuesAreClearErrorsAndHoldUpNobodyElse(t *testing.T) {
 			require.NoError(t, corrupt())
 			for _, err := range everyStep(t, b.Namespace("n")) {
 				require.ErrorIs(t, err, backend.ErrForeign)
-				t.Log(err)
 			}
 			works(t, appNamed(t, plain(t, s.Addr(), nil), "next"))
 		})

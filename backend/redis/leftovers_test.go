@@ -54,12 +54,18 @@ func TestRandomHistoriesLeaveNoKeys(t *testing.T) {
 	c := redistest.NewAdmin(t, s.Addr())
 	metas, err := c.Keys(t.Context(), "mn:{*}:meta").Result()
 	require.NoError(t, err)
-	require.Greater(t, len(metas), 10)
+	ended := 0
 	for _, meta := range metas {
 		namespace := strings.TrimSuffix(strings.TrimPrefix(meta, "mn:{"), "}:meta")
+		if c.HExists(t.Context(), "mn:{"+namespace+"}:sx", "host").Val() {
+			continue // rapid gave the history up: too many of its steps had nothing to act on
+		}
+		ended++
 		require.Empty(t, leftovers(t, c, namespace))
 		for _, n := range usage(t, c, namespace) {
 			require.Contains(t, []any{nil, "0"}, n, "hardware is still in use in %s", namespace)
 		}
 	}
+	require.Greater(t, ended, len(metas)/2)
+	t.Logf("%d histories", ended)
 }
