@@ -101,7 +101,7 @@ func transient(ctx context.Context, err error) bool {
 	}
 	for _, answer := range []error{
 		backend.ErrNotFound, backend.ErrTaskExists, backend.ErrWrongKind, backend.ErrLeaseLost, backend.ErrBackpressure,
-		backend.ErrQuit,
+		backend.ErrQuit, backend.ErrForeign,
 	} {
 		if errors.Is(err, answer) {
 			return false

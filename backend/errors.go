@@ -16,6 +16,8 @@ var (
 	ErrRetired      = errors.New("worker retired: idle for its cooldown")
 	ErrQuit         = errors.New("the wait was given up")
 	ErrBackpressure = errors.New("too many tasks are waiting")
+	// ErrForeign: what is stored cannot be read, so repeating the exchange is of no use.
+	ErrForeign = errors.New("what is stored is not mn's, or of another version")
 )
 
 // LockError says that a lock is held by another task.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,43 +26,29 @@ type inbox struct {
 	s        *store
 	instance string // the channel of what the process watches
 
-	mu        sync.Mutex
-	ps        *redis.PubSub
-	confirmed map[string]chan struct{} // closed once the server has confirmed the channel
+	mu       sync.Mutex
+	ps       *redis.PubSub
+	channels map[string]*channel
+}
+
+// channel is a channel that this process listens to.
+type channel struct {
+	answered chan struct{} // closed once the server has confirmed it, or refused
+	refused  error
 }
 
 func newInbox(s *store) *inbox {
-	return &inbox{s: s, instance: "i" + rand.Text()[:20], confirmed: make(map[string]chan struct{})}
+	return &inbox{s: s, instance: "i" + rand.Text()[:20], channels: make(map[string]*channel)}
 }
 
 func (in *inbox) channel(id string) string { return in.s.prefix + "s:" + id }
 
 // listen makes messages to id arrive, and blocks until the server has confirmed that.
 func (in *inbox) listen(ctx context.Context, id string) error {
-	in.mu.Lock()
-	name := in.channel(id)
-	done, known := in.confirmed[name]
-	var err error
-	if !known {
-		done = make(chan struct{})
-		in.confirmed[name] = done
-		if in.ps == nil {
-			in.ps = in.s.b.rdb.Subscribe(ctx)
-			in.s.b.start(in.receive)
-			in.s.b.start(in.s.tend)
-		}
-		err = in.ps.Subscribe(ctx, name)
-		if err != nil {
-			delete(in.confirmed, name)
-		}
-	}
-	in.mu.Unlock()
-	if err != nil {
-		return err
-	}
+	ch := in.subscribe(ctx, in.channel(id))
 	select {
-	case <-done:
-		return nil
+	case <-ch.answered:
+		return ch.refused
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-in.s.b.lifetime.Done():
@@ -67,38 +56,109 @@ func (in *inbox) listen(ctx context.Context, id string) error {
 	}
 }
 
+func (in *inbox) subscribe(ctx context.Context, name string) *channel {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if ch := in.channels[name]; ch != nil {
+		return ch
+	}
+	ch := &channel{answered: make(chan struct{})}
+	in.channels[name] = ch
+	if in.ps == nil {
+		in.ps = in.s.b.rdb.Subscribe(ctx)
+		in.s.b.start(in.receive)
+		in.s.b.start(in.s.tend)
+	}
+	if err := in.ps.Subscribe(ctx, name); err != nil {
+		in.refuse(name, err)
+	}
+	return ch
+}
+
+// refuse ends the listening to a channel that the server has not confirmed. in.mu is held.
+func (in *inbox) refuse(name string, err error) {
+	ch := in.channels[name]
+	ch.refused = err
+	close(ch.answered)
+	delete(in.channels, name)
+}
+
 // ignore stops listening. A failure leaves a channel to which nobody sends.
 func (in *inbox) ignore(ctx context.Context, id string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	delete(in.confirmed, in.channel(id))
+	delete(in.channels, in.channel(id))
 	if in.ps != nil {
 		_ = in.ps.Unsubscribe(ctx, in.channel(id))
 	}
 }
 
 // silence is how long the connection may say nothing before it is asked for a sign of
-// life; a second silence breaks it.
+// life; after a second silence it is replaced.
 const silence = 3 * time.Second
 
 // receive takes messages until ctx is done.
 func (in *inbox) receive(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { _ = in.ps.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		_ = in.ps.Close()
+	})
 	defer stop()
-	quiet := 0
+	quiet := false
 	for ctx.Err() == nil {
-		msg, err := in.ps.ReceiveTimeout(ctx, silence)
+		in.mu.Lock()
+		ps := in.ps
+		in.mu.Unlock()
+		msg, err := ps.ReceiveTimeout(ctx, silence)
 		var timeout net.Error
 		switch {
 		case err == nil:
-			quiet = 0
+			quiet = false
 			in.take(msg)
-		case errors.As(err, &timeout) && timeout.Timeout() && quiet == 0:
-			quiet++
-			_ = in.ps.Ping(ctx)
+		case errors.As(err, &timeout) && timeout.Timeout():
+			if quiet {
+				in.renew(ctx)
+			} else {
+				_ = ps.Ping(ctx)
+			}
+			quiet = !quiet
 		default:
-			quiet = 0
+			quiet = false
+			in.rejected(err)
 			in.pause(ctx)
+		}
+	}
+}
+
+// renew replaces a connection that is silent even when it is asked: it is half open. The
+// client keeps it for ever, because for it silence is no failure.
+func (in *inbox) renew(ctx context.Context) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	_ = in.ps.Close()
+	in.ps = in.s.b.rdb.Subscribe(ctx)
+	if names := slices.Collect(maps.Keys(in.channels)); len(names) > 0 {
+		_ = in.ps.Subscribe(ctx, names...) // a failure is repeated by the next receive
+	}
+}
+
+// rejected ends the listening that waits for a confirmation where the server says that the
+// user may not listen: it would wait for ever.
+func (in *inbox) rejected(err error) {
+	if !redis.IsPermissionError(err) {
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for name, ch := range in.channels {
+		select {
+		case <-ch.answered:
+		default:
+			in.refuse(name, fmt.Errorf("redis: the user must be allowed the channels %ss:*: %w", in.s.prefix, err))
 		}
 	}
 }
@@ -128,14 +188,13 @@ func (in *inbox) take(msg any) {
 // was broken meanwhile, and messages may be missing.
 func (in *inbox) confirm(name string) {
 	in.mu.Lock()
-	done, known := in.confirmed[name]
 	again := false
-	if known {
+	if ch := in.channels[name]; ch != nil {
 		select {
-		case <-done:
+		case <-ch.answered:
 			again = true
 		default:
-			close(done)
+			close(ch.answered)
 		}
 	}
 	in.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 //	ses        sorted set: sessions by the time at which they are lost;  sx hash: their settings
 //	sv:<p>     set: sessions that execute a pool;  la:<p> those that launch it
 //	lk         hash: lock key → holder;  lkx sorted set: lock keys in order
-//	meta       hash: hardware in use and the quota;  ep, seq counters: leases, queue
+//	meta       hash: the schema's version, hardware in use and the quota;  ep, seq counters: leases, queue
 //
 // Messages to a process go to the channel s:<session>.
 func keyPrefix(prefix, namespace string) string {

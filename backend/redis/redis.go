@@ -35,7 +35,7 @@ type Options struct {
 	// slog.Default().
 	Logger *slog.Logger
 	// Strict refuses a server whose settings can lose data without a trace, instead of
-	// warning: an eviction policy other than noeviction.
+	// warning: an eviction policy other than noeviction, or one that cannot be read.
 	Strict bool
 }
 
@@ -72,6 +72,7 @@ func Open(ctx context.Context, url string, o Options) (*Backend, error) {
 	parsed.MaxRetries = -1
 	parsed.PoolSize = connections
 	parsed.ContextTimeoutEnabled = true
+	parsed.DisableIdentity = true // one right less that the user needs
 	// Notices of managed clouds about their maintenance: they cost goroutines, and what a
 	// lost connection means is known here.
 	parsed.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -112,18 +113,50 @@ func (b *Backend) check(ctx context.Context) error {
 	if err := b.rdb.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("redis: the server does not answer, or refuses the user: check address, password and database: %w", err)
 	}
-	policy, err := b.rdb.ConfigGet(ctx, "maxmemory-policy").Result()
-	if err != nil {
-		return nil // not every user may ask, and not every server knows the question
+	if err := b.rdb.Unlink(ctx, b.opts.Prefix+":-").Err(); err != nil { // a write that changes nothing
+		return refusal(err)
 	}
-	if p := policy["maxmemory-policy"]; p != "" && p != "noeviction" {
-		err := fmt.Errorf("redis: maxmemory-policy is %q: when memory is full the server may delete jobs and locks; set it to noeviction", p)
-		if b.opts.Strict {
-			return err
-		}
-		b.opts.Logger.Warn("mn: " + err.Error())
+	var err error
+	if c, ok := b.rdb.(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return eviction(ctx, node) })
+	} else {
+		err = eviction(ctx, b.rdb)
 	}
+	switch {
+	case err == nil, errors.Is(err, errUnknownPolicy) && !b.opts.Strict:
+		return nil
+	case b.opts.Strict:
+		return err
+	}
+	b.opts.Logger.Warn("mn: " + err.Error())
 	return nil
+}
+
+var errUnknownPolicy = errors.New("redis: Options.Strict: maxmemory-policy cannot be read; allow the user config|get or info")
+
+// eviction fails if a server may delete keys when its memory is full, or does not tell.
+func eviction(ctx context.Context, c redis.Cmdable) error {
+	p := policy(ctx, c)
+	switch p {
+	case "noeviction":
+		return nil
+	case "":
+		return errUnknownPolicy
+	}
+	return fmt.Errorf("redis: maxmemory-policy is %q: when memory is full the server may delete jobs and locks; set it to noeviction", p)
+}
+
+// policy reads a server's eviction policy; "" if the user may not ask, or the server does
+// not know the question.
+func policy(ctx context.Context, c redis.Cmdable) string {
+	const setting = "maxmemory-policy"
+	if config, err := c.ConfigGet(ctx, setting).Result(); err == nil {
+		return config[setting]
+	}
+	info, _ := c.Info(ctx, "memory").Result()
+	_, rest, _ := strings.Cut(info, "maxmemory_policy:")
+	p, _, _ := strings.Cut(rest, "\r")
+	return p
 }
 
 // Namespace implements [backend.Backend].

@@ -46,3 +46,9 @@ func TestAppsOnRedis(t *testing.T) {
 	server := place(redistest.Start(t))
 	apptest.Run(t, func(*testing.T) apptest.Place { return server })
 }
+
+// Valkey, or what MN_REDIS_BIN names.
+func TestConformanceOnAnotherServer(t *testing.T) {
+	url := redistest.NewOther(t).URL()
+	backendtest.Run(t, func(t *testing.T) backend.Backend { return open(t, url) })
+}

@@ -37,13 +37,15 @@ const sweepNone = 0
 
 // Sweep implements [backend.Scaler].
 func (s *store) Sweep(ctx context.Context, limit int) (int, error) {
-	reply, err := s.eval(ctx, scriptSweep, []any{limit})
+	list, _, err := s.texts(ctx, scriptSweep, []any{limit})
 	if err != nil {
 		return 0, err
 	}
-	n, ok := reply.(int64)
-	if !ok {
+	if len(list) == 0 {
 		return 0, errForeign
 	}
-	return int(n), nil
+	for _, what := range list[1:] {
+		s.b.opts.Logger.Error("mn: a record that is lost could not be read and was set aside", "keys", s.prefix, "record", what)
+	}
+	return number[int](list[0]), nil
 }

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 
@@ -65,14 +64,19 @@ var (
 
 // eval runs a script in a pipeline that it may share with others, and returns the reply.
 // args follow the random number that every script begins with.
+//
+// A script names two keys that never exist. While a cluster moves a slot, its nodes answer
+// what names several keys that they do not have with TRYAGAIN. With one such key alone the
+// new node would run the script, which would find half of the namespace there and write to
+// it.
 func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 1, s.prefix, rand.Uint64N(1 << 52)}, args...)...)
+	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1 << 52)}, args...)...)
 	err := s.pipe.do(ctx, cmd)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed
-		again := append([]any{"eval", sc.text, 1, s.prefix, rand.Uint64N(1 << 52)}, args...)
+		again := append([]any{"eval", sc.text, 2, s.prefix, s.absent, rand.Uint64N(1 << 52)}, args...)
 		cmd = redis.NewCmd(ctx, again...)
 		err = s.pipe.do(ctx, cmd)
 	}
@@ -82,5 +86,5 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	case errors.Is(err, redis.Nil): // the script returned false
 		return nil, nil
 	}
-	return nil, fmt.Errorf("redis: step %q: %w", sc.name, err)
+	return nil, s.explain(ctx, sc.name, args, err)
 }

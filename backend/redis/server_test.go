@@ -104,18 +104,6 @@ func TestAnEvictionPolicyThatLosesJobsWarnsAndStrictRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "set it to noeviction")
 }
 
-// The rules are those of docs/operations.md.
-func TestTheDocumentedRightsSuffice(t *testing.T) {
-	s := redistest.New(t)
-	rules := "on >PASSWORD ~mn:* &mn:* -@all +@read +@write +@scripting +@pubsub +@connection +time +config|get"
-	args := []any{"ACL", "SETUSER", "mn"}
-	for rule := range strings.FieldsSeq(rules) {
-		args = append(args, rule)
-	}
-	require.NoError(t, admin(t, s).Do(t.Context(), args...).Err())
-	works(t, newApp(t, strings.Replace(s.URL(), "//", "//mn:PASSWORD@", 1), redis.Options{}))
-}
-
 func TestFlushedScriptsAreLoadedAgain(t *testing.T) {
 	s := redistest.New(t)
 	app := newApp(t, s.URL(), redis.Options{})

@@ -16,6 +16,7 @@ import (
 type store struct {
 	b      *Backend
 	prefix string
+	absent string // a key that never exists, see eval
 	pipe   *pipe
 	inbox  *inbox
 
@@ -49,6 +50,7 @@ func newStore(b *Backend, namespace string) *store {
 		sessions: make(map[string]*session), slots: make(map[string]*slot), watching: make(map[string]*watched),
 		inHand: make(map[uint64]bool),
 	}
+	s.absent = s.prefix + "-"
 	s.inbox = newInbox(s)
 	return s
 }
@@ -98,7 +100,7 @@ func full(err error) bool {
 // Join implements [backend.Store].
 func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) error {
 	args := []any{
-		j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
+		schema, j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
 		int64(j.Quota.CPU*1000 + 0.5), j.Quota.Memory, len(j.Pools),
 	}
 	for _, p := range j.Pools {
@@ -116,7 +118,10 @@ func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) e
 	if err := s.inbox.listen(ctx, j.ID); err != nil {
 		return err
 	}
-	_, err := s.text(ctx, scriptJoin, args)
+	reply, err := s.text(ctx, scriptJoin, args)
+	if err == nil && reply != "OK" {
+		err = s.joinError(reply)
+	}
 	return err
 }
 

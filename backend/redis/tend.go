@@ -58,6 +58,7 @@ func (s *store) present() []*session {
 // recover looks for all that may have been told while the connection was broken.
 func (s *store) recover(ctx context.Context) {
 	s.changed("")
+	s.doubt()
 	for _, ses := range s.present() {
 		s.lookForResults(ctx, ses, time.Now())
 		s.mu.Lock()
@@ -68,6 +69,17 @@ func (s *store) recover(ctx context.Context) {
 		}
 	}
 	s.lookForTasks(ctx)
+}
+
+// doubt makes the next look ask after every claim that waits.
+func (s *store) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range s.slots {
+		for _, w := range sl.waiters {
+			w.looked = time.Time{}
+		}
+	}
 }
 
 // ripe takes the delivered results that have waited long enough to be acknowledged.

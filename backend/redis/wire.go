@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,9 +8,6 @@ import (
 
 	"github.com/multinode/mn/backend"
 )
-
-// errForeign is what a value in our keys gets that we did not write.
-var errForeign = errors.New("redis: a value under our keys is not ours, or of another version")
 
 // netstrings splits what pack in lua/lib/base.lua has joined.
 func netstrings(s string) ([]string, error) {

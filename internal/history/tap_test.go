@@ -32,7 +32,14 @@ type tap struct {
 	rec *history.Recorder
 }
 
-func (t tap) Result(r backend.Result) {
+func (t tap) Results(rs []backend.Result) {
+	for _, r := range rs {
+		t.note(r)
+	}
+	t.Inbox.Results(rs)
+}
+
+func (t tap) note(r backend.Result) {
 	op := history.Op{Process: r.ID, Kind: history.Deliver, ID: r.ID, Outcome: history.Erred}
 	if r.Status == backend.StatusSucceeded {
 		op.Outcome = history.OK
@@ -41,5 +48,4 @@ func (t tap) Result(r backend.Result) {
 		}
 	}
 	t.rec.Note(op)
-	t.Inbox.Result(r)
 }

@@ -1,9 +1,54 @@
 --! base fast pool task slot
 -- Joins a session, or replaces what it said before.
--- ARGV: session, lease ms, margin ms, starting ms, launches 0/1, quota mCPU, quota bytes,
+-- ARGV: version of the schema, session, lease ms, margin ms, starting ms, launches 0/1, quota mCPU, quota bytes,
 --       number of pools, then each pool's spec: name, kind, max, spare, mCPU, bytes,
 --       timeout ms, grace ms, retries, crash budget, kept yields, max pending
+-- Answers 'OK', or a refusal: 'newer' and the netstring of the version stored, or 'foreign'
+-- and the netstrings of a key, what it holds and what it should.
+local version = num()
+
+-- mismatch looks whether a key holds something of another type.
+local function mismatch(key, want)
+  local t = call('TYPE', P .. key)
+  t = t.ok or t
+  if t ~= 'none' and t ~= want then return 'foreign' .. pack({ P .. key, 'a ' .. t, 'a ' .. want }) end
+end
+
+local types = {
+  pools = 'set', lease = 'zset', slots = 'hash', ses = 'zset', sx = 'hash', lk = 'hash', lkx = 'zset',
+  meta = 'hash', ep = 'string', seq = 'string',
+}
+for key, want in pairs(types) do
+  local refusal = mismatch(key, want)
+  if refusal then return refusal end
+end
+for _, key in ipairs({ 'ep', 'seq' }) do
+  local n = call('GET', P .. key)
+  if n and not tonumber(n) then return 'foreign' .. pack({ P .. key, 'a text', 'a number' }) end
+end
+local stored = call('HGET', P .. 'meta', 'v') or '1' -- the first version did not store it
+if not tonumber(stored) then return 'foreign' .. pack({ P .. 'meta', 'the version ' .. stored, 'a number' }) end
+if tonumber(stored) > version then return 'newer' .. pack({ stored }) end
+
+-- poolmismatch does so for the keys of a pool.
+local function poolmismatch(name)
+  local kinds = {
+    p = 'hash', q = 'zset', dl = 'zset', idle = 'zset', lent = 'zset', run = 'hash', sl = 'zset', sv = 'set', la = 'set',
+    ['x:P'] = 'zset', ['x:R'] = 'zset', ['x:G'] = 'zset', ['x:S'] = 'zset', ['x:F'] = 'zset', ['x:C'] = 'zset',
+  }
+  for kind, want in pairs(kinds) do
+    local refusal = mismatch(kind .. ':' .. name, want)
+    if refusal then return refusal end
+  end
+end
+local names = at + 8
+for i = 0, tonumber(ARGV[names]) - 1 do
+  local refusal = poolmismatch(ARGV[names + 1 + 12 * i])
+  if refusal then return refusal end
+end
+
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
+call('HSET', P .. 'meta', 'v', version)
 local id = arg()
 local s = { le = num(), ma = num(), st = num(), la = num(), pools = {} }
 call('HSET', P .. 'meta', 'qcpu', arg(), 'qmem', arg())
