@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -80,32 +81,37 @@ func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) ([]backe
 	return as, member, err
 }
 
-// assigned hands a task over to the Claim that it was leased to. One for which nobody
-// waits is handed back.
-func (s *store) assigned(slotID, op string, f []string) error {
-	a, err := parseAssignment(f)
-	if err != nil {
-		return err
-	}
+// bundle is ClaimRequest.Bundle within its bounds.
+func bundle(req backend.ClaimRequest) int { return max(1, min(req.Bundle, req.Max)) }
+
+// assigned hands tasks over to the Claim that they were leased to. Those for which nobody
+// waits are handed back.
+func (s *store) assigned(slotID, op string, as []backend.Assignment) {
 	s.mu.Lock()
 	var w *waiter
 	if sl := s.slots[slotID]; sl != nil {
 		w = sl.waiters[op]
 	}
-	known := s.inHand[a.Lease.Nonce]
-	delete(s.inHand, a.Lease.Nonce)
+	as = slices.DeleteFunc(as, func(a backend.Assignment) bool {
+		known := s.inHand[a.Lease.Nonce]
+		delete(s.inHand, a.Lease.Nonce)
+		return known
+	})
 	s.mu.Unlock()
 	switch {
-	case known:
-		return nil
+	case len(as) == 0:
+		return
 	case w != nil:
-		w.give(grant{as: []backend.Assignment{a}})
-		return nil
+		w.give(grant{as: as})
+		return
 	}
 	s.b.start(func(ctx context.Context) {
-		_, _ = s.Settle(ctx, []backend.Settlement{{Lease: a.Lease, Outcome: backend.Released}})
+		ends := make([]backend.Settlement, len(as))
+		for i := range as {
+			ends[i] = backend.Settlement{Lease: as[i].Lease, Outcome: backend.Released}
+		}
+		_, _ = s.Settle(ctx, ends)
 	})
-	return nil
 }
 
 // ended tells a waiting Claim that its slot is gone.
@@ -195,7 +201,7 @@ func (w *waiter) wait(ctx context.Context) ([]backend.Assignment, error) {
 // ask runs claim.lua. It returns the tasks, or how the backend knows the waiting worker.
 func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again bool) ([]backend.Assignment, string, error) {
 	reply, _, err := s.texts(ctx, scriptClaim, []any{
-		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again), max(1, req.Max),
+		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again), max(1, req.Max), bundle(req),
 	})
 	if err != nil {
 		return nil, "", err

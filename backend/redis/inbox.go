@@ -205,62 +205,114 @@ func (in *inbox) confirm(name string) {
 
 // deliver carries out one message, which may hold several things told.
 func (s *store) deliver(session, payload string) {
+	m := message{s: s}
 	f, err := netstrings(payload)
 	for err == nil && len(f) > 0 {
 		var n int
-		if n, err = s.carryOut(session, f); err == nil {
+		if n, err = m.carryOut(session, f); err == nil {
 			f = f[n:]
 		}
+	}
+	m.handOver()
+	if len(m.results) > 0 {
+		m.to.Results(m.results)
 	}
 	if err != nil {
 		s.b.opts.Logger.Error("mn: a message on our channel is not ours", "session", session, "error", err)
 	}
 }
 
-// carryOut does the first thing told and returns how many fields it took.
-func (s *store) carryOut(session string, f []string) (int, error) {
-	sizes := map[string]int{"A": 3 + assignmentFields, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2}
+// message is one message under way: what it holds of one kind is delivered together.
+type message struct {
+	s        *store
+	slot, op string
+	tasks    []backend.Assignment // for the claim op of the slot
+	to       backend.Inbox
+	results  []backend.Result
+}
+
+// handOver gives tasks to the worker that they are for.
+func (m *message) handOver() {
+	if len(m.tasks) > 0 {
+		m.s.assigned(m.slot, m.op, m.tasks)
+		m.tasks = nil
+	}
+}
+
+// sizes are how many fields each thing told has.
+var sizes = map[string]int{"A": 3 + assignmentFields, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2}
+
+// carryOut does the first thing told, or notes it, and returns how many fields it took.
+func (m *message) carryOut(session string, f []string) (int, error) {
 	n := sizes[f[0]]
 	if n == 0 || len(f) < n {
 		return 0, errForeign
 	}
-	s.mu.Lock()
-	ses := s.sessions[session]
-	var to backend.Inbox
-	if ses != nil {
-		to = ses.inbox
-	}
-	s.mu.Unlock()
-	switch {
-	case f[0] == "W":
-		s.changed(f[1])
-	case f[0] == "A":
-		return n, s.assigned(f[1], f[2], f[3:n])
-	case f[0] == "Q":
-		s.ended(f[1], f[2], f[3])
-	case ses == nil: // it has left
-	case f[0] == "R":
-		s.result(ses, f[1:n])
-	case f[0] == "C":
-		lease, err := parseLease(f[1], f[3])
-		if err != nil {
-			return 0, err
+	switch f[0] {
+	case "W":
+		m.s.changed(f[1])
+		return n, nil
+	case "A":
+		if f[1] != m.slot || f[2] != m.op {
+			m.handOver()
+			m.slot, m.op = f[1], f[2]
 		}
-		to.Cancel(lease)
-	case f[0] == "D":
-		to.Demand(f[1])
-	case f[0] == "K":
-		to.Kill(f[1])
+		a, err := parseAssignment(f[3:n])
+		if err == nil {
+			m.tasks = append(m.tasks, a)
+		}
+		return n, err
+	case "Q":
+		m.s.ended(f[1], f[2], f[3])
+		return n, nil
 	}
-	return n, nil
+	m.s.mu.Lock()
+	ses := m.s.sessions[session]
+	m.s.mu.Unlock()
+	if ses == nil { // it has left
+		return n, nil
+	}
+	return n, m.tell(ses, f[:n])
 }
 
-// result delivers a call's end, once.
-func (s *store) result(ses *session, f []string) {
-	id := f[0]
+// tell does what is for a session.
+func (m *message) tell(ses *session, f []string) error {
+	m.s.mu.Lock()
+	m.to = ses.inbox
+	m.s.mu.Unlock()
+	switch f[0] {
+	case "R":
+		if m.s.ends(ses, f[1]) {
+			m.results = append(m.results, result(f[1:]))
+		}
+	case "C":
+		lease, err := parseLease(f[1], f[3])
+		if err != nil {
+			return err
+		}
+		m.to.Cancel(lease)
+	case "D":
+		m.to.Demand(f[1])
+	case "K":
+		m.to.Kill(f[1])
+	}
+	return nil
+}
+
+// result reads a call's end: id, status, data, attempt, failure's code, detail, note.
+func result(f []string) backend.Result {
+	return backend.Result{
+		ID: f[0], Status: statuses[f[1]], Data: optional(f[2]), Attempt: number[int](f[3]),
+		Failure: failure(f[4], f[5], f[6]),
+	}
+}
+
+// ends notes that a call has ended, and reports whether that is news.
+func (s *store) ends(ses *session, id string) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c, known := ses.calls[id]
-	waiting := known && !c.ended
+	news := known && !c.ended
 	switch {
 	case !known:
 	case c.answered:
@@ -270,12 +322,16 @@ func (s *store) result(ses *session, f []string) {
 		ses.calls[id] = c
 	}
 	ses.acks = append(ses.acks, id)
+	return news
+}
+
+// result delivers a call's end, once.
+func (s *store) result(ses *session, f []string) {
+	news := s.ends(ses, f[0])
+	s.mu.Lock()
 	to := ses.inbox
 	s.mu.Unlock()
-	if waiting {
-		to.Results([]backend.Result{{
-			ID: id, Status: statuses[f[1]], Data: optional(f[2]), Attempt: number[int](f[3]),
-			Failure: failure(f[4], f[5], f[6]),
-		}})
+	if news {
+		to.Results([]backend.Result{result(f)})
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Settle implements [backend.Worker].
 func (s *store) Settle(ctx context.Context, ends []backend.Settlement) ([]backend.Settled, error) {
 	args := make([]any, 0, 2+11*len(ends))
-	args = append(args, flag(false), len(ends))
+	args = append(args, 0, len(ends))
 	for i := range ends {
 		args = appendEnd(args, &ends[i])
 	}

@@ -20,6 +20,9 @@ type store struct {
 	pipe   *pipe
 	inbox  *inbox
 
+	submits   combiner[submits]
+	exchanges combiner[exchange]
+
 	mu       sync.Mutex
 	sessions map[string]*session
 	slots    map[string]*slot // whose workers live in this process
@@ -52,6 +55,9 @@ func newStore(b *Backend, namespace string) *store {
 	}
 	s.absent = s.prefix + "-"
 	s.inbox = newInbox(s)
+	s.submits.step, s.exchanges.step = s.submitAll, s.exchangeAll
+	s.submits.own = func(x *submits) { x.tasks = slices.Clone(x.tasks) }
+	s.exchanges.own = func(x *exchange) { x.ends = slices.Clone(x.ends) }
 	return s
 }
 
@@ -144,51 +150,95 @@ func (s *store) Leave(ctx context.Context, id string) error {
 	return s.acknowledge(ctx, ses, acks)
 }
 
+// submits is what one Submit wants done.
+type submits struct {
+	session string
+	tasks   []backend.Submission
+	answers []backend.Submitted
+	err     error
+}
+
 // Submit implements [backend.Client].
 func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submission) ([]backend.Submitted, error) {
-	args := make([]any, 0, 2+8*len(tasks))
-	args = append(args, id, len(tasks))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	s.mu.Lock()
 	ses := s.sessions[id]
 	for i := range tasks {
-		t := &tasks[i]
-		args = append(args, t.ID, int(t.Kind), t.Pool, t.Input, t.Parent, t.Depth, len(t.Locks))
-		for _, key := range t.Locks {
-			args = append(args, key)
-		}
-		if ses != nil && t.Kind == backend.Function {
-			c := ses.calls[t.ID] // known if the submission is a repeat
+		if ses != nil && tasks[i].Kind == backend.Function {
+			c := ses.calls[tasks[i].ID] // known if the submission is a repeat
 			c.since = now
-			ses.calls[t.ID] = c // before the result can come
+			ses.calls[tasks[i].ID] = c // before the result can come
 		}
 	}
 	s.mu.Unlock()
-	replies, refusal, err := s.texts(ctx, scriptSubmit, args)
-	if full(err) {
-		answers := make([]backend.Submitted, len(tasks))
-		for i := range answers {
-			answers[i].Err = backend.ErrBackpressure
-		}
-		s.submissionsAnswered(ses, tasks, answers)
-		return answers, nil
-	}
-	switch {
-	case err != nil:
+	x := submits{session: id, tasks: tasks}
+	if err := s.submits.do(ctx, &x, len(tasks)); err != nil {
 		return nil, err
-	case refusal == "session":
-		return nil, backend.ErrSessionLost
-	case len(replies) != len(tasks):
-		return nil, errForeign
 	}
-	answers := make([]backend.Submitted, len(tasks))
-	for i, r := range replies {
-		if answers[i], err = submitted(&tasks[i], r); err != nil {
-			return nil, err
+	if x.err != nil {
+		return nil, x.err
+	}
+	s.submissionsAnswered(ses, tasks, x.answers)
+	return x.answers, nil
+}
+
+// submitAll does what several Submits want, those that follow each other and are of one
+// session together.
+func (s *store) submitAll(xs []*submits) {
+	for from := 0; from < len(xs); {
+		to, n := from, 0
+		for to < len(xs) && xs[to].session == xs[from].session {
+			n += len(xs[to].tasks)
+			to++
+		}
+		s.submitSome(xs[from:to], n)
+		from = to
+	}
+}
+
+// submitSome runs submit.lua for n tasks.
+func (s *store) submitSome(xs []*submits, n int) {
+	args := append(make([]any, 0, 2+8*n), xs[0].session, n)
+	for _, x := range xs {
+		for i := range x.tasks {
+			t := &x.tasks[i]
+			args = append(args, t.ID, int(t.Kind), t.Pool, t.Input, t.Parent, t.Depth, len(t.Locks))
+			for _, key := range t.Locks {
+				args = append(args, key)
+			}
 		}
 	}
-	s.submissionsAnswered(ses, tasks, answers)
-	return answers, nil
+	replies, refusal, err := s.texts(context.Background(), scriptSubmit, args)
+	switch {
+	case full(err):
+		for _, x := range xs {
+			x.answers = make([]backend.Submitted, len(x.tasks))
+			for i := range x.answers {
+				x.answers[i].Err = backend.ErrBackpressure
+			}
+		}
+		return
+	case err != nil:
+	case refusal == "session":
+		err = backend.ErrSessionLost
+	case len(replies) != n:
+		err = errForeign
+	}
+	for _, x := range xs {
+		if x.err = err; err != nil {
+			continue
+		}
+		x.answers = make([]backend.Submitted, len(x.tasks))
+		for i := range x.tasks {
+			if x.answers[i], x.err = submitted(&x.tasks[i], replies[i]); x.err != nil {
+				break
+			}
+		}
+		replies = replies[len(x.tasks):]
+	}
 }
 
 // submissionsAnswered notes of calls that the backend has them, or refused them.

@@ -1,9 +1,10 @@
 --! base fast pool task slot claim
--- Leases one task to a slot, or registers its worker as waiting.
--- ARGV: slot, session, op, wait 0/1, nested 0/1, again 0/1
+-- Leases tasks to a slot, or registers its worker as waiting.
+-- ARGV: slot, session, op, wait 0/1, nested 0/1, again 0/1, how many at most, how many handed over together
 -- Answers as claim in lib/claim.lua, or {'session'}.
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local id, ses, op, wait, nested, again = arg(), arg(), arg(), arg() == '1', arg() == '1', arg() == '1'
+local most, bundle = num(), arg()
 local s = slot(id)
 if not s then return { 'slot' } end
 if not s.ses then
@@ -14,24 +15,19 @@ if not s.ses then
   call('HDEL', P .. 'p:' .. s.p, 'bl')
 end
 if s.ses ~= ses then return { 'slot' } end
-if s.op == op and s.t then -- the same claim sent again
-  local t = load(s.t)
-  if t and (t.s == 'R' or t.s == 'G') and t.g == id and call('HGET', tkey(s.t), 'u') == op then
-    return { 'A', pack(assignment(full(t), t.L), 11) }
-  end
-end
-if again then -- a hand-over may have got lost on its way
-  local run = call('HGETALL', P .. 'run:' .. s.p)
+if again or s.op == op then -- the same claim sent again, or a hand-over may have got lost on its way
+  local got, run = { 'A' }, call('HGETALL', P .. 'run:' .. s.p)
   for i = 1, #run, 2 do
     if run[i + 1] == id and call('HGET', tkey(run[i]), 'u') == op then
       local t = full(load(run[i]))
-      return { 'A', pack(assignment(t, t.L), 11) }
+      got[#got + 1] = pack(assignment(t, t.L), 11)
     end
   end
+  if got[2] then return got end
 end
-local reply = claim(ses, id, op, wait, nested, s.p)
+local reply = claim(ses, id, op, wait, nested, s.p, most, bundle)
 if reply[1] == 'A' then
-  s.op, s.t = op, reply[3]
+  s.op = op
   putslot(id, s)
 elseif reply[1] == 'retired' then
   endslot(id, s, 'its worker retired')

@@ -1,11 +1,11 @@
 --! base fast settle pool task slot claim
--- Ends attempts, and may claim the next task for the slot of the last one.
--- ARGV: claim 0/1, then if 1: pool, the waiting worker; then
+-- Ends attempts, and then claims the next tasks for workers.
+-- ARGV: number of claims, then for each: pool, the waiting worker, how many at most; then
 --       number of ends, then for each: id, lease, outcome (1 succeeded, 2 failed, 3 released),
 --       result, number of yields, yields (number, data), failure code, detail, note,
 --       permanent 0/1, retry in ms, leave 0/1
--- Answers a list with a status letter for each, or 'lost'; then with claim 'A' and the
--- assignment, 'wait', or 'slot'.
+-- Answers a list with a status letter for each end, or 'lost'; then for each claim {'A',
+-- assignments …}, 'wait', or 'slot'.
 local function storeyields(t, list)
   local newest
   for _, y in ipairs(list) do
@@ -80,17 +80,15 @@ local function settle()
 end
 
 for i = #replies + 1, n do replies[i] = settle() end
-if name then
-  local w = worker(next_)
-  local t = slot(w.slot) and popalive(name, false)
-  if t then
-    replies[n + 1] = 'A'
-    replies[n + 2] = pack(grant(t, w), 11)
-  elseif not slot(w.slot) then
-    replies[n + 1] = 'slot'
+for i = warmclaims + 1, #claims do
+  local c = claims[i]
+  local w = worker(c.member)
+  if not slot(w.slot) then
+    replies[n + i] = 'slot'
   else
-    rest(pool(name), next_)
-    replies[n + 1] = 'wait'
+    local got = take(c.name, w, c.most, false)
+    replies[n + i] = got or 'wait'
+    if not got then rest(pool(c.name), c.member) end
   end
 end
 flush()

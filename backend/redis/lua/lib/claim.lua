@@ -21,10 +21,29 @@ local function popalive(name, nested)
   end
 end
 
--- member describes a waiting worker, see worker in pool.lua.
-local function member(p, ses, session, slot, op)
+-- take leases the next tasks of a queue to a worker, see ClaimRequest.Max, and returns their
+-- assignments in a list that begins with 'A'; nil if there is none.
+local function take(name, w, most, nested)
+  local waiting = most > 1 and call('ZCARD', P .. 'q:' .. name) or 0
+  local t = popalive(name, nested)
+  if not t then return nil end
+  local got = { 'A', pack(grant(t, w), 11) }
+  if nested or t.k == '1' or t.x > 0 then most = 1 end
+  most = math.min(most, math.ceil(waiting / math.max(1, call('ZCARD', P .. 'sl:' .. name))))
+  while #got <= most do
+    local q = call('ZRANGE', P .. 'q:' .. name, 0, 0)
+    if not q[1] or tonumber(call('HGET', tkey(q[1]), 'x') or 0) > 0 then break end
+    local more = popalive(name, false)
+    if not more then break end
+    got[#got + 1] = pack(grant(more, w), 11)
+  end
+  return got
+end
+
+-- member describes a waiting worker, see worker in fast.lua.
+local function member(p, ses, session, slot, op, bundle)
   local kill = p.timeout > 0 and p.timeout + p.grace + ses.ma or 0
-  return table.concat({ op, int(ses.le), int(ses.ma), int(kill), int(p.spare), p.kind, #session, session .. slot }, '|')
+  return table.concat({ op, int(ses.le), int(ses.ma), int(kill), int(p.spare), p.kind, bundle, #session, session .. slot }, '|')
 end
 
 -- rest makes a worker wait.
@@ -36,16 +55,13 @@ local function rest(p, m)
   end
 end
 
--- claim answers {'A', assignment, id}, {'wait', member} or {'retired'}: then the caller ends the slot.
-local function claim(session_, id, op, wait, nested, name)
+-- claim answers {'A', assignments …}, {'wait', member} or {'retired'}: then the caller ends the slot.
+local function claim(session_, id, op, wait, nested, name, most, bundle)
   local ses = session(session_)
   local p = pool(name)
-  local m = member(p, ses, session_, id, op)
-  local t = popalive(name, nested)
-  if t then
-    local a = grant(t, worker(m))
-    return { 'A', pack(a, 11), t.id }
-  end
+  local m = member(p, ses, session_, id, op, bundle)
+  local got = take(name, worker(m), most, nested)
+  if got then return got end
   if nested then
     call('ZADD', P .. 'lent:' .. name, NOW, m)
   elseif not wait and call('ZCARD', P .. 'idle:' .. name) >= p.spare then

@@ -1,34 +1,51 @@
--- The parts of the warm path of a call: a task goes to a waiting worker, its result comes
--- back, the worker waits again. The scripts that do this run it before the other parts of
--- lib are even defined, which costs as much as the path itself, and return; they go on to
--- those parts for everything that is not as usual.
+-- The parts of the warm path of calls: tasks go to waiting workers or their queue, results
+-- come back, workers take the next ones or wait again. The scripts that do this run it
+-- before the other parts of lib are even defined, which costs as much as the path itself, and
+-- return; they go on to those parts for everything that is not as usual.
 
 -- A worker that waits is one member of idle:<pool> or lent:<pool>, and carries all that
--- leasing a task to it needs, so that a hand-over reads nothing else.
+-- leasing a task to it needs, so that a hand-over reads nothing else. most is how many tasks
+-- that come together it takes before another worker is woken.
 local function worker(member)
-  local op, lease, margin, kill, spare, kind, len, rest =
-    string.match(member, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
+  local op, lease, margin, kill, spare, kind, most, len, rest =
+    string.match(member, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
   len = tonumber(len)
   return {
     op = op, lease = tonumber(lease), margin = tonumber(margin), kill = tonumber(kill),
-    spare = tonumber(spare), kind = kind, session = string.sub(rest, 1, len),
-    slot = string.sub(rest, len + 1), member = member,
+    spare = tonumber(spare), kind = kind, most = tonumber(most), session = string.sub(rest, 1, len),
+    slot = string.sub(rest, len + 1), member = member, has = 0,
   }
 end
 
--- record leases a task to a worker and returns the lease. fields are the record's fields
--- and values beside those that every lease has.
-local function record(id, name, w, attempt, version, fields)
-  local lease = int(call('INCR', P .. 'ep')) .. ':' .. nonce() .. ':' .. w.slot
+-- limits are when a task leased now to a worker is killed, 0 for never, and when it is lost.
+local function limits(w)
   local killat = w.kill > 0 and NOW + w.kill or 0
   local lost = NOW + w.lease + w.margin
   if killat > 0 and killat < lost then lost = killat end
-  call('HSET', P .. 't:' .. id, 's', 'R', 'L', lease, 'g', w.slot, 'u', w.op, 'a', attempt, 'v', version, 'b', NOW,
-    'w', killat, 'M', w.margin, unpack(fields))
-  call('ZADD', P .. 'lease', lost, id)
-  call('HSET', P .. 'run:' .. name, id, w.slot)
-  return lease
+  return killat, lost
 end
+
+-- batches are commands that take any number of members, by command and key: all that one
+-- script has for a key goes in one command. send sends them.
+local batches, order = {}, {}
+local function batch(command, key, a, b)
+  local name = command .. key
+  local l = batches[name]
+  if not l or #l > 200 then
+    l = { command, key }
+    batches[name] = l
+    order[#order + 1] = l
+  end
+  l[#l + 1] = a
+  l[#l + 1] = b
+end
+local function send()
+  for i = 1, #order do call(unpack(order[i])) end
+  batches, order = {}, {}
+end
+
+-- NESTED is what sets the queue's score of nested tasks below all others.
+local NESTED = 4503599627370496
 
 -- ACKED is how long a call's result waits to be acknowledged, in ms: many leases long.
 -- Whoever has not fetched it by then is gone.

@@ -1,35 +1,98 @@
--- The warm path of settle.lua: calls that succeeded, whose worker goes on.
+-- The warm path of settle.lua: calls that succeeded, whose workers go on, and other calls
+-- for these.
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
-local name, next_, most
-if arg() == '1' then name, next_, most = arg(), arg(), num() end
+local claims, warmclaims = {}, 0
+for i = 1, num() do claims[i] = { name = arg(), member = arg(), most = num() } end
 local n, replies = num(), {}
 
 -- warm ends one call; false if it is not as usual.
 local function warm()
   local id, lease = ARGV[at + 1], ARGV[at + 2]
   if ARGV[at + 3] ~= '1' or ARGV[at + 5] ~= '0' or ARGV[at + 11] ~= '0' then return false end
-  local r = call('HMGET', P .. 't:' .. id, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z')
+  local key = P .. 't:' .. id
+  local r = call('HMGET', key, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z')
   if r[1] ~= lease or r[2] ~= 'R' or r[3] ~= '2' or not r[5] or r[8] or r[9] then return false end
-  call('ZREM', P .. 'lease', id)
-  call('HDEL', P .. 'run:' .. r[4], id)
-  call('HSET', P .. 't:' .. id, 's', 'S', 'v', r[6] + 1, 'r', ARGV[at + 4], 'Z', 'S' .. lease)
-  call('PEXPIRE', P .. 't:' .. id, ACKED)
+  batch('ZREM', P .. 'lease', id)
+  batch('HDEL', P .. 'run:' .. r[4], id)
+  call('HSET', key, 's', 'S', 'v', r[6] + 1, 'r', ARGV[at + 4], 'Z', 'S' .. lease)
+  call('PEXPIRE', key, ACKED)
   tell(r[5], { 'R', id, 'S', ARGV[at + 4], r[7], '', '', '' }, 8)
   at = at + 11
   return true
 end
 
 while #replies < n and warm() do replies[#replies + 1] = 'S' end
-if #replies == n then
-  if not name then
-    flush()
-    return replies
+send()
+
+local owners = {}
+local function joined(session)
+  if owners[session] == nil then owners[session] = call('HEXISTS', P .. 'sx', session) == 1 end
+  return owners[session]
+end
+
+-- pop takes the next calls of a queue, as many as the claim may have: ids and scores. left
+-- bounds what one script leases beyond one for each claim.
+local left = 128
+local function pop(c)
+  local most = math.min(c.most, 1 + left)
+  if most > 1 then
+    local waiting = call('ZCARD', P .. 'q:' .. c.name)
+    if waiting > 0 then most = math.min(most, math.ceil(waiting / call('ZCARD', P .. 'sl:' .. c.name))) end
   end
-  -- The worker waits again if nothing is queued; what is goes to it below.
+  return call('ZPOPMIN', P .. 'q:' .. c.name, most)
+end
+
+-- lease leases a queued call to a worker and returns its assignment; nil if it is not as
+-- usual. alone: no other is leased with it.
+local function lease(id, w, c, alone)
+  local key = P .. 't:' .. id
+  local r = call('HMGET', key, 'k', 's', 'o', 'x', 'W', 'v', 'a', 'i', 'q', 'd', 'c')
+  if r[1] ~= '2' or r[2] ~= 'P' or not r[3] or r[5] or not joined(r[3]) or not alone and (r[4] or '0') ~= '0' then return nil end
+  local l = int(c.epoch) .. ':' .. nonce() .. ':' .. w.slot
+  c.epoch = c.epoch + 1
+  local killat, lost = limits(w)
+  local attempt = (r[7] or 0) + 1
+  call('HSET', key, 's', 'R', 'L', l, 'g', w.slot, 'u', w.op, 'a', attempt, 'v', r[6] + 1, 'b', NOW, 'w', killat, 'M', w.margin)
+  batch('ZADD', P .. 'lease', lost, id)
+  batch('HSET', P .. 'run:' .. c.name, id, w.slot)
+  return pack({ id, l, '2', c.name, r[8], r[9], r[10] or '0', attempt, '', 0, r[11] }, 11), (r[4] or '0') ~= '0'
+end
+
+-- warmclaim gives a worker its next calls, or makes it wait; false if they are not as usual.
+local function warmclaim(c)
+  local ids = pop(c)
+  if not ids[1] then
+    batch('ZADD', P .. 'idle:' .. c.name, NOW, c.member)
+    return 'wait'
+  end
+  local count = #ids / 2
+  left = left - count + 1
+  c.epoch = call('INCRBY', P .. 'ep', count) - count + 1
+  local w, got = worker(c.member), { 'A' }
+  for i = 1, count do
+    local a, crashed = lease(ids[2 * i - 1], w, c, i == 1)
+    got[#got + 1] = a
+    if not a or crashed then -- what was popped with it goes back
+      for j = a and i + 1 or i, count do batch('ZADD', P .. 'q:' .. c.name, ids[2 * j], ids[2 * j - 1]) end
+      break
+    end
+  end
+  send() -- what the next claim looks at must be there
+  return got[2] and got or false
+end
+
+if #replies == n then
   local quota = call('HMGET', P .. 'meta', 'qcpu', 'qmem')
-  if (quota[1] or '0') == '0' and (quota[2] or '0') == '0' and call('ZCARD', P .. 'q:' .. name) == 0 then
-    call('ZADD', P .. 'idle:' .. name, NOW, next_)
-    replies[n + 1] = 'wait'
+  if (quota[1] or '0') == '0' and (quota[2] or '0') == '0' then
+    for i, c in ipairs(claims) do
+      local reply = warmclaim(c)
+      if not reply then break end
+      replies[n + i] = reply
+      warmclaims = i
+    end
+  end
+  send()
+  if warmclaims == #claims then
     flush()
     return replies
   end

@@ -1,6 +1,6 @@
 -- putslot stores a slot's record, see slot in task.lua.
 local function putslot(id, s)
-  call('HSET', P .. 'slots', id, pack({ s.p, s.la, s.ses, s.cpu, s.mem, s.op, s.t }, 7))
+  call('HSET', P .. 'slots', id, pack({ s.p, s.la, s.ses, s.cpu, s.mem, s.op }, 6))
 end
 
 local function freeslot(id, s)

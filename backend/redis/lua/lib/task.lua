@@ -99,7 +99,12 @@ end
 local function grant(t, w, fresh)
   setindex(t, 'R')
   t.a, t.v = (t.a or 0) + 1, t.v + 1
-  local lease = record(t.id, t.p, w, t.a, t.v, fresh or {})
+  local lease = int(call('INCR', P .. 'ep')) .. ':' .. nonce() .. ':' .. w.slot
+  local killat, lost = limits(w)
+  call('HSET', tkey(t.id), 's', 'R', 'L', lease, 'g', w.slot, 'u', w.op, 'a', t.a, 'v', t.v, 'b', NOW, 'w', killat,
+    'M', w.margin, unpack(fresh or {}))
+  call('ZADD', P .. 'lease', lost, t.id)
+  call('HSET', P .. 'run:' .. t.p, t.id, w.slot)
   touch(t)
   return assignment(t, lease)
 end
@@ -116,9 +121,6 @@ local function full(t)
   t.i, t.q, t.r, t.c = r[1], r[2], r[3], r[4]
   return t
 end
-
--- NESTED is what sets the queue's score of nested tasks below all others.
-local NESTED = 4503599627370496
 
 local function push(t)
   local seq = call('INCR', P .. 'seq')
@@ -216,15 +218,14 @@ local function lose(t, note)
 end
 
 -- slot reads a slot's record in the hash "slots", netstrings of: p pool, la launcher, ses
--- session of its worker, cpu, mem, and of its last claim that got a task at once the op
--- and t the task.
+-- session of its worker, cpu, mem, and the op of its last claim that got a task at once.
 local function slot(id)
   local f = unpackn(call('HGET', P .. 'slots', id) or nil)
   if not f[1] then return nil end
   local function optional(s) if s ~= '' then return s end end
   return {
     p = f[1], la = f[2], ses = optional(f[3]), cpu = tonumber(f[4]), mem = tonumber(f[5]),
-    op = optional(f[6]), t = optional(f[7]),
+    op = optional(f[6]),
   }
 end
 
