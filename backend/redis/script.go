@@ -73,10 +73,10 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1 << 52)}, args...)...)
+	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)...)
 	err := s.pipe.do(ctx, cmd)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed
-		again := append([]any{"eval", sc.text, 2, s.prefix, s.absent, rand.Uint64N(1 << 52)}, args...)
+		again := append([]any{"eval", sc.text, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)
 		cmd = redis.NewCmd(ctx, again...)
 		err = s.pipe.do(ctx, cmd)
 	}

@@ -41,6 +41,9 @@ func (s *store) settled(e *backend.Settlement, reply string) backend.Settled {
 }
 
 func appendEnd(args []any, e *backend.Settlement) []any {
+	if e.Outcome == backend.Succeeded && len(e.Yields) == 0 && !e.Leave {
+		return append(args, e.Lease.Task, leaseText(e.Lease), "S", e.Result)
+	}
 	args = append(args, e.Lease.Task, leaseText(e.Lease), int(e.Outcome), e.Result, len(e.Yields))
 	for _, y := range e.Yields {
 		args = append(args, y.Number, y.Data)

@@ -205,7 +205,7 @@ func (s *store) submitSome(xs []*submits, n int) {
 	for _, x := range xs {
 		for i := range x.tasks {
 			t := &x.tasks[i]
-			args = append(args, t.ID, int(t.Kind), t.Pool, t.Input, t.Parent, t.Depth, len(t.Locks))
+			args = append(args, t.ID, int(t.Kind), t.Pool, t.Depth, fixedPart(t), len(t.Locks))
 			for _, key := range t.Locks {
 				args = append(args, key)
 			}

@@ -90,23 +90,44 @@ func optional(s string) []byte {
 	return []byte(s)
 }
 
-// assignmentFields is how many fields of lua's assignment there are.
-const assignmentFields = 11
+// fixedPart is what never changes of a task, as records hold it, but for the time of its
+// creation: netstrings of id, kind, pool, input, parent, depth.
+func fixedPart(t *backend.Submission) []byte {
+	b := make([]byte, 0, 48+len(t.ID)+len(t.Pool)+len(t.Input)+len(t.Parent))
+	add := func(s string) {
+		b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
+		b = append(b, s...)
+	}
+	add(t.ID)
+	add(strconv.Itoa(int(t.Kind)))
+	add(t.Pool)
+	b = append(strconv.AppendInt(b, int64(len(t.Input)), 10), ':')
+	b = append(b, t.Input...)
+	add(t.Parent)
+	add(strconv.Itoa(t.Depth))
+	return b
+}
 
-// parseAssignment reads lua's assignment: id, lease, kind, pool, input, parent, depth,
-// attempt, result, yields, created.
+// fixedFields is how many fields the fixed part of a record has, and assignmentFields how many
+// lua's assignment: the fixed part, lease, attempt, result, yields.
+const (
+	fixedFields      = 7
+	assignmentFields = fixedFields + 4
+)
+
+// parseAssignment reads lua's assignment.
 func parseAssignment(f []string) (a backend.Assignment, err error) {
 	if len(f) != assignmentFields {
 		return a, errForeign
 	}
-	l, err := parseLease(f[0], f[1])
+	l, err := parseLease(f[0], f[7])
 	if err != nil {
 		return a, err
 	}
 	return backend.Assignment{
-		Lease: l, Kind: backend.Kind(number[int](f[2])), Pool: f[3], Input: []byte(f[4]), Parent: f[5],
-		Depth: number[int](f[6]), Attempt: number[int](f[7]), Result: optional(f[8]),
-		Yields: number[uint64](f[9]), Created: moment(f[10]),
+		Lease: l, Kind: backend.Kind(number[int](f[1])), Pool: f[2], Input: []byte(f[3]), Parent: f[4],
+		Depth: number[int](f[5]), Created: moment(f[6]), Attempt: number[int](f[8]), Result: optional(f[9]),
+		Yields: number[uint64](f[10]),
 	}, nil
 }
 
@@ -140,12 +161,20 @@ func parseTask(id string, reply []any) (*backend.Task, error) {
 	if err != nil {
 		return nil, err
 	}
+	fixed, err := netstrings(f["D"])
+	if err != nil || len(fixed) != fixedFields {
+		return nil, fmt.Errorf("%w: task %q has no readable fixed part", errForeign, id)
+	}
+	var began string
+	if terms := strings.Split(f["X"], "|"); len(terms) == 4 {
+		began = terms[3]
+	}
 	t := &backend.Task{
-		ID: id, Kind: backend.Kind(number[int](f["k"])), Pool: f["p"], Status: st, Version: number[uint64](f["v"]),
-		Input: []byte(f["i"]), Parent: f["q"], Depth: number[int](f["d"]), Result: optional(f["r"]),
+		ID: id, Kind: backend.Kind(number[int](fixed[1])), Pool: fixed[2], Status: st, Version: number[uint64](f["v"]),
+		Input: []byte(fixed[3]), Parent: fixed[4], Depth: number[int](fixed[5]), Result: optional(f["r"]),
 		Yields: number[uint64](f["y"]), Failure: failure(f["f"], f["fd"], f["fn"]), Attempt: number[int](f["a"]),
 		Errors: number[int](f["e"]), Crashes: number[int](f["x"]), Locks: locks, Removing: f["m"] == "1",
-		Created: moment(f["c"]), Started: moment(f["b"]), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
+		Created: moment(fixed[6]), Started: moment(began), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
 	}
 	if why, ok := f["?"]; ok {
 		t.Reason, err = parseReason(t, why)

@@ -8,7 +8,7 @@ local id, instance, after, ended = arg(), arg(), num(), arg() == '1'
 local r = call('HMGET', tkey(id), 's', 'v', 'W', 'k')
 if not r[1] then return false end
 local terminal = r[1] == 'S' or r[1] == 'F' or r[1] == 'C'
-if terminal and r[4] == '2' then return false end
+if terminal and not r[4] then return false end
 if ended and terminal or not ended and tonumber(r[2]) > after then return 'R' end
 for _, known in ipairs(unpackn(r[3])) do
   if known == instance then return '' end

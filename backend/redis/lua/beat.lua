@@ -11,12 +11,12 @@ call('ZADD', P .. 'ses', NOW + s.le + s.ma, id)
 local states = {}
 for i = 1, num() do
   local task, lease = arg(), arg()
-  local r = call('HMGET', tkey(task), 'L', 's', 'w')
+  local r = call('HMGET', tkey(task), 'L', 's', 'w', 'X')
   if r[1] ~= lease or not (r[2] == 'R' or r[2] == 'G') then
     states[i] = 'L'
   else
     states[i] = r[2] == 'G' and 'C' or 'H'
-    local score, killat = NOW + s.le + s.ma, tonumber(r[3] or 0)
+    local score, killat = NOW + s.le + s.ma, tonumber(r[3] or string.match(r[4], '^%d+|(%d+)'))
     if killat > 0 and killat < score then score = killat end
     call('ZADD', P .. 'lease', score, task)
   end

@@ -18,9 +18,9 @@ if s.ses ~= ses then return { 'slot' } end
 if again or s.op == op then -- the same claim sent again, or a hand-over may have got lost on its way
   local got, run = { 'A' }, call('HGETALL', P .. 'run:' .. s.p)
   for i = 1, #run, 2 do
-    if run[i + 1] == id and call('HGET', tkey(run[i]), 'u') == op then
+    if run[i + 1] == id and string.match(call('HGET', tkey(run[i]), 'X') or '', '^%d+') == op then
       local t = full(load(run[i]))
-      got[#got + 1] = pack(assignment(t, t.L), 11)
+      got[#got + 1] = assignment(t, t.L)
     end
   end
   if got[2] then return got end

@@ -9,7 +9,7 @@ for i = 1, num() do
   local r = call('HGETALL', P .. 't:' .. id)
   local f = {}
   for j = 1, #r, 2 do f[r[j]] = r[j + 1] end
-  if f.k == '2' and not all and (f.s == 'S' or f.s == 'F' or f.s == 'C') then
+  if not f.k and not all and (f.s == 'S' or f.s == 'F' or f.s == 'C') then
     r = {}
   elseif f.s == 'P' then
     local p = pool(f.p)

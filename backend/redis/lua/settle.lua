@@ -1,8 +1,8 @@
 --! base fast settle pool task slot claim
 -- Ends attempts, and then claims the next tasks for workers.
 -- ARGV: number of claims, then for each: pool, the waiting worker, how many at most; then
---       number of ends, then for each: id, lease, outcome (1 succeeded, 2 failed, 3 released),
---       result, number of yields, yields (number, data), failure code, detail, note,
+--       number of ends, then for each: id, lease, outcome (1 succeeded, 2 failed, 3 released, S succeeded
+--       and nothing else to say), result, and but for S: number of yields, yields (number, data), failure code, detail, note,
 --       permanent 0/1, retry in ms, leave 0/1
 -- Answers a list with a status letter for each end, or 'lost'; then for each claim {'A',
 -- assignments …}, 'wait', or 'slot'.
@@ -45,7 +45,7 @@ local function conclude(t, e)
     setindex(t, 'P')
     t.v = t.v + 1
     call('HSET', tkey(t.id), 's', 'P', 'v', t.v, 'a', t.a)
-    call('HDEL', tkey(t.id), 'L', 'g', 'u', 'w', 'M')
+    call('HDEL', tkey(t.id), 'L', 'w')
     touch(t)
     enqueue(t, 0)
   end
@@ -54,12 +54,17 @@ end
 
 local function settle()
   local e = { id = arg(), lease = arg(), outcome = arg(), result = arg(), yields = {} }
-  for i = 1, num() do e.yields[i] = { num(), arg() } end
-  e.code, e.detail, e.note, e.permanent, e.retry, e.leave = arg(), arg(), arg(), arg(), num(), arg()
+  if e.outcome == 'S' then
+    e.outcome = '1'
+  else
+    for i = 1, num() do e.yields[i] = { num(), arg() } end
+    e.code, e.detail, e.note, e.permanent, e.retry, e.leave = arg(), arg(), arg(), arg(), num(), arg()
+  end
   local t = load(e.id)
   if not t or t.L ~= e.lease or not (t.s == 'R' or t.s == 'G') then
     -- The same end sent again is answered as the first time: jobs keep it, and of calls
     -- the record is there until the result is acknowledged.
+    if t and t.L == e.lease then return t.s end
     local last = t and call('HGET', tkey(e.id), 'Z')
     if last and string.sub(last, 2) == e.lease then return string.sub(last, 1, 1) end
     return call('GET', P .. 'z:' .. e.lease) or 'lost'

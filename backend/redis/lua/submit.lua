@@ -1,7 +1,7 @@
 --! base fast submit pool task slot
 -- Stores tasks, each PENDING in its queue or RUNNING with an idle worker, and reserves slots.
--- ARGV: session, number of tasks, then for each: id, kind, pool, input, parent, depth,
---       number of locks, locks
+-- ARGV: session, number of tasks, then for each: id, kind, pool, depth, D of lib/task.lua but for
+--       the time, number of locks, locks
 -- Answers a list with one string for each: '' stored, '=' existing, either with 'S' and the
 -- ID of a slot that is reserved for the session to launch, or an error: 'kind', 'exists', 'full', or 'lock' with the
 -- netstrings of key and holder. A string instead of the list: 'session'.
@@ -24,11 +24,10 @@ local function hold(t, locks)
 end
 
 local function fields(t, locks)
-  local f = { 'k', t.k, 'p', t.p, 'i', t.i, 'c', NOW }
+  local f = { 'p', t.p, 'D', t.D }
   local function set(name, value) f[#f + 1] = name f[#f + 1] = value end
-  if t.q ~= '' then set('q', t.q) end
   if t.d > 0 then set('d', t.d) end
-  if t.k == '2' then set('o', ses) end
+  if t.k == '2' then set('o', ses) else set('k', t.k) end
   if locks[1] then set('l', pack(locks)) end
   return f
 end
@@ -63,7 +62,7 @@ local function unclaimed(t)
 end
 
 local function submit()
-  local t = { id = arg(), k = arg(), p = arg(), i = arg(), q = arg(), d = num(), v = 1, s = 'P', c = NOW, a = 0 }
+  local t = { id = arg(), k = arg(), p = arg(), d = num(), D = arg() .. created, v = 1, s = 'P', a = 0, y = 0 }
   local locks = {}
   for i = 1, num() do locks[i] = arg() end
   local known = call('HGET', tkey(t.id), 'p')

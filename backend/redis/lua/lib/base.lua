@@ -1,11 +1,13 @@
 -- What every script begins with.
 -- KEYS[1]  the namespace's key prefix, "mn:{namespace}:". All other keys are made from
 --          it and lie in its slot, so naming one is enough for a cluster to route by.
--- ARGV[1]  a random number below 2^52, the first of the nonces that this step needs.
+-- ARGV[1]  a random number of at most 14 digits, with which all nonces of this step begin.
 local P = KEYS[1]
 local call = redis.call
 local T = call('TIME')
 local NOW = T[1] * 1000 + math.floor(T[2] / 1000)
+-- The same as text: a number is written anew, at some cost, for each command that gets it.
+local NOWS = string.format('%.0f', NOW)
 local at = 1
 
 -- arg takes the next argument, num the next as a number.
@@ -39,12 +41,17 @@ local function unpackn(s)
   return list
 end
 
--- tell collects messages to sessions; flush sends each session one message with all.
+-- say collects texts for sessions; flush sends each session one message with all of its own.
 local out = {}
-local function tell(session, list, n) out[session] = (out[session] or '') .. pack(list, n) end
+local function say(session, text)
+  local l = out[session]
+  if l then l[#l + 1] = text else out[session] = { text } end
+end
+local function tell(session, list, n) say(session, pack(list, n)) end
 local function flush()
-  for session, message in pairs(out) do call('PUBLISH', P .. 's:' .. session, message) end
+  for session, l in pairs(out) do call('PUBLISH', P .. 's:' .. session, table.concat(l)) end
 end
 
-local nonces = tonumber(ARGV[1])
-local function nonce() nonces = nonces + 1 return int(nonces) end
+-- nonce makes the next nonce of the script: its random number with another ending.
+local nonces = 9999
+local function nonce() nonces = nonces + 1 return ARGV[1] .. nonces end

@@ -27,7 +27,7 @@ local function take(name, w, most, nested)
   local waiting = most > 1 and call('ZCARD', P .. 'q:' .. name) or 0
   local t = popalive(name, nested)
   if not t then return nil end
-  local got = { 'A', pack(grant(t, w), 11) }
+  local got = { 'A', grant(t, w) }
   if nested or t.k == '1' or t.x > 0 then most = 1 end
   most = math.min(most, math.ceil(waiting / math.max(1, call('ZCARD', P .. 'sl:' .. name))))
   while #got <= most do
@@ -35,7 +35,7 @@ local function take(name, w, most, nested)
     if not q[1] or tonumber(call('HGET', tkey(q[1]), 'x') or 0) > 0 then break end
     local more = popalive(name, false)
     if not more then break end
-    got[#got + 1] = pack(grant(more, w), 11)
+    got[#got + 1] = grant(more, w)
   end
   return got
 end
@@ -48,7 +48,7 @@ end
 
 -- rest makes a worker wait.
 local function rest(p, m)
-  call('ZADD', P .. 'idle:' .. p.name, NOW, m)
+  call('ZADD', P .. 'idle:' .. p.name, NOWS, m)
   local u = usage()
   if (u.qcpu > 0 or u.qmem > 0) and call('ZCARD', P .. 'idle:' .. p.name) > p.spare then
     hintall() -- others may have its room
@@ -63,7 +63,7 @@ local function claim(session_, id, op, wait, nested, name, most, bundle)
   local got = take(name, worker(m), most, nested)
   if got then return got end
   if nested then
-    call('ZADD', P .. 'lent:' .. name, NOW, m)
+    call('ZADD', P .. 'lent:' .. name, NOWS, m)
   elseif not wait and call('ZCARD', P .. 'idle:' .. name) >= p.spare then
     return { 'retired' }
   else

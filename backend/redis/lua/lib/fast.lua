@@ -11,19 +11,27 @@ local function worker(member)
     string.match(member, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
   len = tonumber(len)
   return {
-    op = op, lease = tonumber(lease), margin = tonumber(margin), kill = tonumber(kill),
+    op = op, lease = tonumber(lease), margin = margin, kill = tonumber(kill),
     spare = tonumber(spare), kind = kind, most = tonumber(most), session = string.sub(rest, 1, len),
     slot = string.sub(rest, len + 1), member = member, has = 0,
   }
 end
 
--- limits are when a task leased now to a worker is killed, 0 for never, and when it is lost.
-local function limits(w)
-  local killat = w.kill > 0 and NOW + w.kill or 0
-  local lost = NOW + w.lease + w.margin
-  if killat > 0 and killat < lost then lost = killat end
-  return killat, lost
+-- terms are what a lease given now to a worker says beside itself: the claim's op, when the
+-- task is killed, 0 for never, the margin, and when it began; and apart from that, when
+-- the lease is lost.
+local function terms(w)
+  if not w.terms then
+    local killat = w.kill > 0 and NOW + w.kill or 0
+    local lost = NOW + w.lease + tonumber(w.margin)
+    if killat > 0 and killat < lost then lost = killat end
+    w.terms, w.lost = w.op .. '|' .. int(killat) .. '|' .. w.margin .. '|' .. NOWS, int(lost)
+  end
+  return w.terms, w.lost
 end
+
+-- leasetext is a new lease, see lib/task.lua.
+local function leasetext(epoch, w) return int(epoch) .. ':' .. nonce() .. ':' .. w.slot end
 
 -- batches are commands that take any number of members, by command and key: all that one
 -- script has for a key goes in one command. send sends them.

@@ -7,17 +7,17 @@ local n, replies = num(), {}
 
 -- warm ends one call; false if it is not as usual.
 local function warm()
-  local id, lease = ARGV[at + 1], ARGV[at + 2]
-  if ARGV[at + 3] ~= '1' or ARGV[at + 5] ~= '0' or ARGV[at + 11] ~= '0' then return false end
+  local id, lease, result = ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
+  if ARGV[at + 3] ~= 'S' then return false end
   local key = P .. 't:' .. id
   local r = call('HMGET', key, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z')
-  if r[1] ~= lease or r[2] ~= 'R' or r[3] ~= '2' or not r[5] or r[8] or r[9] then return false end
+  if r[1] ~= lease or r[2] ~= 'R' or r[3] or not r[5] or r[8] or r[9] then return false end
   batch('ZREM', P .. 'lease', id)
   batch('HDEL', P .. 'run:' .. r[4], id)
-  call('HSET', key, 's', 'S', 'v', r[6] + 1, 'r', ARGV[at + 4], 'Z', 'S' .. lease)
+  call('HSET', key, 's', 'S', 'v', r[6] + 1, 'r', result)
   call('PEXPIRE', key, ACKED)
-  tell(r[5], { 'R', id, 'S', ARGV[at + 4], r[7], '', '', '' }, 8)
-  at = at + 11
+  say(r[5], '1:R' .. #id .. ':' .. id .. '1:S' .. #result .. ':' .. result .. #r[7] .. ':' .. r[7] .. '0:0:0:')
+  at = at + 4
   return true
 end
 
@@ -46,23 +46,23 @@ end
 -- usual. alone: no other is leased with it.
 local function lease(id, w, c, alone)
   local key = P .. 't:' .. id
-  local r = call('HMGET', key, 'k', 's', 'o', 'x', 'W', 'v', 'a', 'i', 'q', 'd', 'c')
-  if r[1] ~= '2' or r[2] ~= 'P' or not r[3] or r[5] or not joined(r[3]) or not alone and (r[4] or '0') ~= '0' then return nil end
-  local l = int(c.epoch) .. ':' .. nonce() .. ':' .. w.slot
+  local r = call('HMGET', key, 'k', 's', 'o', 'x', 'W', 'v', 'a', 'D')
+  if r[1] or r[2] ~= 'P' or not r[3] or r[5] or not joined(r[3]) or not alone and (r[4] or '0') ~= '0' then return nil end
+  local l = leasetext(c.epoch, w)
   c.epoch = c.epoch + 1
-  local killat, lost = limits(w)
+  local term, lost = terms(w)
   local attempt = (r[7] or 0) + 1
-  call('HSET', key, 's', 'R', 'L', l, 'g', w.slot, 'u', w.op, 'a', attempt, 'v', r[6] + 1, 'b', NOW, 'w', killat, 'M', w.margin)
+  call('HSET', key, 's', 'R', 'v', r[6] + 1, 'L', l, 'X', term, 'a', attempt)
   batch('ZADD', P .. 'lease', lost, id)
   batch('HSET', P .. 'run:' .. c.name, id, w.slot)
-  return pack({ id, l, '2', c.name, r[8], r[9], r[10] or '0', attempt, '', 0, r[11] }, 11), (r[4] or '0') ~= '0'
+  return r[8] .. #l .. ':' .. l .. #('' .. attempt) .. ':' .. attempt .. '0:1:0', (r[4] or '0') ~= '0'
 end
 
 -- warmclaim gives a worker its next calls, or makes it wait; false if they are not as usual.
 local function warmclaim(c)
   local ids = pop(c)
   if not ids[1] then
-    batch('ZADD', P .. 'idle:' .. c.name, NOW, c.member)
+    batch('ZADD', P .. 'idle:' .. c.name, NOWS, c.member)
     return 'wait'
   end
   local count = #ids / 2

@@ -9,10 +9,10 @@ local n, replies, spares = num(), {}, {}
 -- plain counts the tasks at the front that are new calls without locks.
 local function plain()
   local keys, seen, from = {}, {}, at
-  while #keys < n and #keys < 200 and ARGV[from + 2] == '2' and ARGV[from + 7] == '0' and not seen[ARGV[from + 1]] do
+  while #keys < n and #keys < 200 and ARGV[from + 2] == '2' and ARGV[from + 6] == '0' and not seen[ARGV[from + 1]] do
     seen[ARGV[from + 1]] = true
     keys[#keys + 1] = P .. 't:' .. ARGV[from + 1]
-    from = from + 7
+    from = from + 6
   end
   if not keys[1] or call('EXISTS', unpack(keys)) > 0 then return 0 end
   return #keys
@@ -36,9 +36,13 @@ local function nextworker(way)
   return way.w
 end
 
+-- created ends a task's fixed part, see lib/task.lua; begun is what follows the lease of a
+-- first attempt in an assignment.
+local created, begun = #NOWS .. ':' .. NOWS, '1:10:1:0'
+
 -- warm hands a call over to a waiting worker, or queues it; false if it is not as usual.
 local function warm(left)
-  local id, name, input, up, depth = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
+  local id, name, depth, fixed = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5] .. created
   local way = ways[name]
   if not way then
     way = { i = 0, idle = call('ZREVRANGE', P .. 'idle:' .. name, 0, left - 1) }
@@ -47,37 +51,40 @@ local function warm(left)
   end
   local w = way.w
   if w and w.has > 0 and (w.has >= w.most or depth ~= '0') then w = nextworker(way) end
-  local f = { 'HSET', P .. 't:' .. id, 'k', '2', 'p', name, 'i', input, 'c', NOW, 'o', ses }
-  if up ~= '' then f[13], f[14] = 'q', up end
-  if depth ~= '0' then f[#f + 1] = 'd' f[#f + 1] = depth end
-  local m = #f
   if not w then
     if way.queueable == nil then way.queueable = queueable(name) end
     if not way.queueable then return false end
-    f[m + 1], f[m + 2], f[m + 3], f[m + 4] = 's', 'P', 'v', 1
-    call(unpack(f))
+    if depth == '0' then
+      call('HSET', P .. 't:' .. id, 'p', name, 'D', fixed, 'o', ses, 's', 'P', 'v', '1')
+    else
+      call('HSET', P .. 't:' .. id, 'p', name, 'D', fixed, 'o', ses, 's', 'P', 'v', '1', 'd', depth)
+    end
     if not seq then seq = call('INCRBY', P .. 'seq', left) - left end
     seq = seq + 1
     batch('ZADD', P .. 'q:' .. name, depth == '0' and seq or seq - NESTED, id)
-    at = at + 7
+    at = at + 6
     return true
   end
   if w.kind ~= '2' then return false end
   if not epoch then epoch = call('INCRBY', P .. 'ep', left) - left end
   epoch = epoch + 1
-  local lease = int(epoch) .. ':' .. nonce() .. ':' .. w.slot
-  local killat, lost = limits(w)
-  f[m + 1], f[m + 2], f[m + 3], f[m + 4], f[m + 5], f[m + 6], f[m + 7], f[m + 8] = 's', 'R', 'L', lease, 'g', w.slot, 'u', w.op
-  f[m + 9], f[m + 10], f[m + 11], f[m + 12], f[m + 13], f[m + 14] = 'a', 1, 'v', 2, 'b', NOW
-  f[m + 15], f[m + 16], f[m + 17], f[m + 18] = 'w', killat, 'M', w.margin
-  call(unpack(f))
+  local lease = leasetext(epoch, w)
+  local term, lost = terms(w)
+  if depth == '0' then
+    call('HSET', P .. 't:' .. id, 'p', name, 'D', fixed, 'o', ses, 's', 'R', 'v', '2', 'L', lease, 'X', term, 'a', '1')
+  else
+    call('HSET', P .. 't:' .. id, 'p', name, 'D', fixed, 'o', ses, 's', 'R', 'v', '2', 'L', lease, 'X', term, 'a', '1', 'd', depth)
+  end
   batch('ZADD', P .. 'lease', lost, id)
   batch('HSET', P .. 'run:' .. name, id, w.slot)
-  if w.has == 0 then batch('ZREM', P .. 'idle:' .. name, w.member) end
+  if w.has == 0 then
+    batch('ZREM', P .. 'idle:' .. name, w.member)
+    w.hello = '1:A' .. #w.slot .. ':' .. w.slot .. #w.op .. ':' .. w.op
+  end
   w.has = w.has + 1
-  tell(w.session, { 'A', w.slot, w.op, id, lease, '2', name, input, up, depth, 1, '', 0, NOW }, 14)
+  say(w.session, w.hello .. fixed .. #lease .. ':' .. lease .. begun)
   if w.spare > 0 then spares[name] = true end
-  at = at + 7
+  at = at + 6
   return true
 end
 

@@ -1,21 +1,28 @@
 -- Tasks: their record, a hash at t:<id>, with short field names because there are many:
---   k kind (1 job, 2 function)  p pool  s status (P R G S F C)  v version
---   i input  q parent  d depth  c created  o session that called
+--   k kind (1: a job; a call has none)  p pool  s status (P R G S F C)  v version
+--   D what never changes, netstrings of: id, kind (1 job, 2 function), pool, input, parent, depth, created
+--   d depth, if it is not 0  o session that called
 --   r result or newest yield  y its number  f failure code  fd its detail  fn its note
---   a attempts  e errors  x crashes  n not before  b started  z ended
---   R slot reserved with it  Z status and lease of the last settlement
+--   a attempts  e errors  x crashes  n not before  z ended
+--   X terms of the newest lease, "op of the claim|killed at|margin|started"
+--   R slot reserved with it  Z status and lease of the last settlement, if L is not that
 --   l locks held (netstrings)  m removing  W watchers (netstrings)
---   while leased: L lease "epoch:nonce:slot"  g slot  u op of the claim  w killed at  M margin
+--   while leased, and for a call that its worker has settled on the warm path: L lease "epoch:nonce:slot"; once cancelled: w killed at
 
 local function tkey(id) return P .. 't:' .. id end
 
 local function load(id)
-  local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'g', 'w', 'M')
-  if not r[1] then return nil end
+  local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'w', 'X')
+  if not r[3] then return nil end
+  local slot_, killat, margin
+  if r[14] then
+    slot_ = string.match(r[14], '^%d+:%d+:(.*)$')
+    killat, margin = string.match(r[16], '^%d+|(%d+)|(%d+)|')
+  end
   return {
-    id = id, k = r[1], p = r[2], s = r[3], v = tonumber(r[4]), d = tonumber(r[5] or 0), o = r[6],
+    id = id, k = r[1] or '2', p = r[2], s = r[3], v = tonumber(r[4]), d = tonumber(r[5] or 0), o = r[6],
     a = tonumber(r[7] or 0), e = tonumber(r[8] or 0), x = tonumber(r[9] or 0), y = tonumber(r[10] or 0),
-    l = r[11], m = r[12], W = r[13], L = r[14], g = r[15], w = tonumber(r[16] or 0), M = tonumber(r[17] or 0),
+    l = r[11], m = r[12], W = r[13], L = r[14], g = slot_, w = tonumber(r[15] or killat or 0), M = tonumber(margin or 0),
   }
 end
 
@@ -68,6 +75,7 @@ local function finish(t, status, fields)
       return
     end
     call('HSET', tkey(t.id), 's', status, 'v', t.v, unpack(fields))
+    call('HDEL', tkey(t.id), 'L', 'w') -- who settles it, if somebody does, says so in Z
     call('PEXPIRE', tkey(t.id), ACKED)
     local f = {}
     for i = 1, #fields, 2 do f[fields[i]] = fields[i + 1] end
@@ -75,7 +83,7 @@ local function finish(t, status, fields)
     return
   end
   call('HSET', tkey(t.id), 's', status, 'v', t.v, 'z', NOW, unpack(fields))
-  call('HDEL', tkey(t.id), 'l', 'L', 'g', 'u', 'w', 'M')
+  call('HDEL', tkey(t.id), 'l', 'L', 'w')
   for _, key in ipairs(unpackn(t.l)) do
     call('HDEL', P .. 'lk', key)
     call('ZREM', P .. 'lkx', key)
@@ -89,20 +97,17 @@ local function unlease(t)
   call('HDEL', P .. 'run:' .. t.p, t.id)
 end
 
--- assignment is what a worker gets to know of its task.
-local function assignment(t, lease)
-  return { t.id, lease, t.k, t.p, t.i, t.q, t.d, t.a, t.r, t.y, t.c }
-end
+-- assignment is what a worker gets to know of its task, in netstrings.
+local function assignment(t, lease) return t.D .. pack({ lease, t.a, t.r, t.y }, 4) end
 
 -- grant leases a task that is in no queue to a worker, and returns its assignment.
 -- fresh are the fields of a record that is not stored yet.
 local function grant(t, w, fresh)
   setindex(t, 'R')
   t.a, t.v = (t.a or 0) + 1, t.v + 1
-  local lease = int(call('INCR', P .. 'ep')) .. ':' .. nonce() .. ':' .. w.slot
-  local killat, lost = limits(w)
-  call('HSET', tkey(t.id), 's', 'R', 'L', lease, 'g', w.slot, 'u', w.op, 'a', t.a, 'v', t.v, 'b', NOW, 'w', killat,
-    'M', w.margin, unpack(fresh or {}))
+  local lease = leasetext(call('INCR', P .. 'ep'), w)
+  local term, lost = terms(w)
+  call('HSET', tkey(t.id), 's', 'R', 'L', lease, 'X', term, 'a', t.a, 'v', t.v, unpack(fresh or {}))
   call('ZADD', P .. 'lease', lost, t.id)
   call('HSET', P .. 'run:' .. t.p, t.id, w.slot)
   touch(t)
@@ -111,14 +116,13 @@ end
 
 -- handover grants a task to a waiting worker and tells it so.
 local function handover(t, w, fresh)
-  local a = grant(t, w, fresh)
-  tell(w.session, { 'A', w.slot, w.op, a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11] }, 14)
+  say(w.session, pack({ 'A', w.slot, w.op }) .. grant(t, w, fresh))
 end
 
 -- full adds what an assignment needs to a task from load.
 local function full(t)
-  local r = call('HMGET', tkey(t.id), 'i', 'q', 'r', 'c')
-  t.i, t.q, t.r, t.c = r[1], r[2], r[3], r[4]
+  local r = call('HMGET', tkey(t.id), 'D', 'r')
+  t.D, t.r = r[1], r[2]
   return t
 end
 
@@ -183,7 +187,7 @@ local function fail(t, failure, retry, delay)
     setindex(t, 'P')
     t.v = t.v + 1
     call('HSET', tkey(t.id), 's', 'P', 'v', t.v, 'e', t.e, 'x', t.x, unpack(failure))
-    call('HDEL', tkey(t.id), 'L', 'g', 'u', 'w', 'M')
+    call('HDEL', tkey(t.id), 'L', 'w')
     if t.k == '2' and t.o and call('HEXISTS', P .. 'sx', t.o) == 0 then
       forget(t.id)
       call('UNLINK', tkey(t.id)) -- nobody wants it any more
