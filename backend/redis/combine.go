@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// maxSteps is how many steps of a kind are under way at a time.
-	maxSteps = 2
+	// maxSteps is how many steps of a kind are under way at a time. With more of them each
+	// carries less, and the server's time goes into scripts rather than into tasks.
+	maxSteps = 1
 	// maxStep bounds how many tasks go into one: it holds up everybody else at the server.
 	maxStep = 64
 )
