@@ -240,7 +240,7 @@ func (m *message) handOver() {
 }
 
 // sizes are how many fields each thing told has.
-var sizes = map[string]int{"A": 3 + assignmentFields, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2}
+var sizes = map[string]int{"A": 3 + assignmentFields, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2, "E": 3}
 
 // carryOut does the first thing told, or notes it, and returns how many fields it took.
 func (m *message) carryOut(session string, f []string) (int, error) {
@@ -251,6 +251,9 @@ func (m *message) carryOut(session string, f []string) (int, error) {
 	switch f[0] {
 	case "W":
 		m.s.changed(f[1])
+		return n, nil
+	case "E":
+		m.s.taskEnded(f[1], f[2])
 		return n, nil
 	case "A":
 		if f[1] != m.slot || f[2] != m.op {

@@ -153,6 +153,7 @@ func parsePool(row any) (backend.PoolInfo, error) {
 // watched is a task that goroutines of this process wait for.
 type watched struct {
 	changed chan struct{} // closed at the next message
+	record  string        // as it came with the message of its end, or ""
 	waiters int
 }
 
@@ -180,6 +181,7 @@ func (s *store) Await(ctx context.Context, id string, until backend.Until) (*bac
 			timer.Reset(rewatch)
 			select {
 			case <-changed:
+				t, err = s.endedRecord(id)
 			case <-timer.C:
 			case <-until.Quit:
 				err = backend.ErrQuit
@@ -238,6 +240,38 @@ func (s *store) unwatch(id string) {
 			delete(s.watching, id)
 		}
 	}
+}
+
+// taskEnded wakes those who wait for a task, and has the record for them if it was sent.
+func (s *store) taskEnded(id, record string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.watching[id]; w != nil {
+		w.record = record
+		w.wake()
+	}
+}
+
+// endedRecord returns the task if its record came with the message that woke its waiters.
+func (s *store) endedRecord(id string) (*backend.Task, error) {
+	s.mu.Lock()
+	var record string
+	if w := s.watching[id]; w != nil {
+		record = w.record
+	}
+	s.mu.Unlock()
+	if record == "" {
+		return nil, nil
+	}
+	f, err := netstrings(record)
+	if err != nil {
+		return nil, err
+	}
+	fields := make([]any, len(f))
+	for i := range f {
+		fields[i] = f[i]
+	}
+	return parseTask(id, fields)
 }
 
 // changed wakes those who wait for a task; id "" wakes all.

@@ -5,7 +5,8 @@
 -- false if there is no such task.
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local id, instance, after, ended = arg(), arg(), num(), arg() == '1'
-local r = call('HMGET', tkey(id), 's', 'v', 'W', 'k')
+local list = ended and 'E' or 'W'
+local r = call('HMGET', tkey(id), 's', 'v', list, 'k')
 if not r[1] then return false end
 local terminal = r[1] == 'S' or r[1] == 'F' or r[1] == 'C'
 if terminal and not r[4] then return false end
@@ -13,5 +14,5 @@ if ended and terminal or not ended and tonumber(r[2]) > after then return 'R' en
 for _, known in ipairs(unpackn(r[3])) do
   if known == instance then return '' end
 end
-call('HSET', tkey(id), 'W', (r[3] or '') .. pack({ instance }))
+call('HSET', tkey(id), list, (r[3] or '') .. pack({ instance }))
 return ''

@@ -10,8 +10,8 @@ local function warm()
   local id, lease, result = ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
   if ARGV[at + 3] ~= 'S' then return false end
   local key = P .. 't:' .. id
-  local r = call('HMGET', key, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z')
-  if r[1] ~= lease or r[2] ~= 'R' or r[3] or not r[5] or r[8] or r[9] then return false end
+  local r = call('HMGET', key, 'L', 's', 'k', 'p', 'o', 'v', 'a', 'W', 'Z', 'E')
+  if r[1] ~= lease or r[2] ~= 'R' or r[3] or not r[5] or r[8] or r[9] or r[10] then return false end
   batch('ZREM', P .. 'lease', id)
   batch('HDEL', P .. 'run:' .. r[4], id)
   call('HSET', key, 's', 'S', 'v', r[6] + 1, 'r', result)

@@ -6,13 +6,13 @@
 --   a attempts  e errors  x crashes  n not before  z ended
 --   X terms of the newest lease, "op of the claim|killed at|margin|started"
 --   R slot reserved with it  Z status and lease of the last settlement, if L is not that
---   l locks held (netstrings)  m removing  W watchers (netstrings)
+--   l locks held (netstrings)  m removing  W who waits for a change, E for the end (netstrings)
 --   while leased, and for a call that its worker has settled on the warm path: L lease "epoch:nonce:slot"; once cancelled: w killed at
 
 local function tkey(id) return P .. 't:' .. id end
 
 local function load(id)
-  local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'w', 'X')
+  local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'w', 'X', 'E')
   if not r[3] then return nil end
   local slot_, killat, margin
   if r[14] then
@@ -22,7 +22,7 @@ local function load(id)
   return {
     id = id, k = r[1] or '2', p = r[2], s = r[3], v = tonumber(r[4]), d = tonumber(r[5] or 0), o = r[6],
     a = tonumber(r[7] or 0), e = tonumber(r[8] or 0), x = tonumber(r[9] or 0), y = tonumber(r[10] or 0),
-    l = r[11], m = r[12], W = r[13], L = r[14], g = slot_, w = tonumber(r[15] or killat or 0), M = tonumber(margin or 0),
+    l = r[11], m = r[12], W = r[13], E = r[17], L = r[14], g = slot_, w = tonumber(r[15] or killat or 0), M = tonumber(margin or 0),
   }
 end
 
@@ -36,6 +36,22 @@ local function setindex(t, to)
   t.s = to
 end
 
+-- ENDING is the size in bytes up to which a record is sent to those who wait for its end.
+local ENDING = 16384
+
+-- touchended tells those who wait for the end, and sends them the record; but not if it is
+-- about to be removed, because then they are to find it gone.
+local function touchended(t)
+  call('HDEL', tkey(t.id), 'E')
+  local record = ''
+  if not t.m then
+    record = pack(call('HGETALL', tkey(t.id)))
+    if #record > ENDING then record = '' end
+  end
+  for _, instance in ipairs(unpackn(t.E)) do tell(instance, { 'E', t.id, record }) end
+  t.E = nil
+end
+
 -- touch tells those who wait for a change, once: who wants the next asks again.
 local function touch(t)
   if t.W then
@@ -43,6 +59,7 @@ local function touch(t)
     call('HDEL', tkey(t.id), 'W')
     t.W = nil
   end
+  if t.E and (t.s == 'S' or t.s == 'F' or t.s == 'C') then touchended(t) end
 end
 
 -- ENDED is how long the end of an attempt whose task is gone is remembered, in ms, for a
