@@ -62,42 +62,49 @@ func (c *calls) take(id string) (receiver, bool) {
 	return r, ok
 }
 
-// deliver gives results to those who wait for them: each taker gets those that follow each
+// deliver gives results to those who wait for them: a taker gets those that follow each
 // other together.
 func (c *calls) deliver(rs []backend.Result) {
+	if len(rs) == 1 { // as most are
+		r, ok := c.take(rs[0].ID)
+		if to, single := r.to.(*call); single {
+			to.ch <- rs[0]
+		} else if ok {
+			r.to.receive([]int{r.index}, rs)
+		}
+		return
+	}
 	room, _ := c.deliveries.Get().(*delivery)
 	if room == nil {
 		room = new(delivery)
 	}
 	c.mu.Lock()
 	for i := range rs {
-		if r, ok := c.waiting[rs[i].ID]; ok {
-			delete(c.waiting, rs[i].ID)
-			room.takers = append(room.takers, r.to)
-			room.indexes = append(room.indexes, r.index)
-			room.results = append(room.results, rs[i])
-		}
+		r := c.waiting[rs[i].ID] // nobody waits for one that was delivered before
+		delete(c.waiting, rs[i].ID)
+		room.takers = append(room.takers, r.to)
+		room.indexes = append(room.indexes, r.index)
 	}
 	c.mu.Unlock()
-	for from := 0; from < len(room.takers); {
+	for from := 0; from < len(rs); {
 		to := from + 1
-		for to < len(room.takers) && room.takers[to] == room.takers[from] {
+		for to < len(rs) && room.takers[to] == room.takers[from] {
 			to++
 		}
-		room.takers[from].receive(room.indexes[from:to], room.results[from:to])
+		if taker := room.takers[from]; taker != nil {
+			taker.receive(room.indexes[from:to], rs[from:to])
+		}
 		from = to
 	}
 	clear(room.takers)
-	clear(room.results)
-	room.takers, room.indexes, room.results = room.takers[:0], room.indexes[:0], room.results[:0]
+	room.takers, room.indexes = room.takers[:0], room.indexes[:0]
 	c.deliveries.Put(room)
 }
 
-// delivery is room for results that are given to their takers.
+// delivery is room for those to whom results go.
 type delivery struct {
 	takers  []taker
 	indexes []int
-	results []backend.Result
 }
 
 // codeClosed is the failure of a call that the app's end has cut short.
@@ -135,6 +142,7 @@ type call struct {
 	ch        chan backend.Result // room for one
 	waitApart bool                // the handler itself does not wait: its worker is not lent
 	begun     atomic.Bool         // the backend has it
+	sub       [1]backend.Submission
 }
 
 func newCall(app *App, a *worker.Attempt) *call {
@@ -147,10 +155,16 @@ func newCall(app *App, a *worker.Attempt) *call {
 	return c
 }
 
+// submission keeps what is submitted until the call ends.
+func (c *call) submission(s backend.Submission) []backend.Submission {
+	c.sub[0] = s
+	return c.sub[:]
+}
+
 // free ends c. Nothing may be on its way to it.
 func (c *call) free() {
 	used := &c.app.calls.used
-	c.app, c.attempt, c.id = nil, nil, ""
+	c.app, c.attempt, c.id, c.sub[0] = nil, nil, "", backend.Submission{}
 	used.Put(c)
 }
 

@@ -121,7 +121,7 @@ func (f *Function[In, Out]) begin(ctx context.Context, in In) (*call, error) {
 	}
 	c.id = sub.ID
 	app.calls.add(c.id, c, 0)
-	answers, err := app.submit(ctx, []backend.Submission{sub})
+	answers, err := app.submit(ctx, c.submission(sub))
 	if err != nil { // the backend may have it nevertheless
 		app.cancelCalls([]string{c.id})
 	} else {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multinode/mn/backend"
@@ -99,6 +100,7 @@ type mapper[In, Out any] struct {
 	spare  []mapArrival
 
 	arrival chan struct{} // room for one: something has arrived
+	news    atomic.Bool   // likewise
 	mu      sync.Mutex
 	arrived []mapArrival
 	under   []int // numbers that are being submitted
@@ -267,6 +269,8 @@ func (m *mapper[In, Out]) receive(numbers []int, rs []backend.Result) {
 	}
 	m.mu.Unlock()
 	m.signal()
+	// Let the Map run now rather than when this goroutine has nothing left to do: it makes the
+	// inputs for all others.
 	runtime.Gosched()
 }
 
@@ -277,7 +281,9 @@ func (m *mapper[In, Out]) arrive(a mapArrival) {
 	m.signal()
 }
 
+// signal tells that something has arrived.
 func (m *mapper[In, Out]) signal() {
+	m.news.Store(true)
 	select {
 	case m.arrival <- struct{}{}:
 	default:
@@ -310,6 +316,10 @@ func (m *mapper[In, Out]) giveUp(err error) bool {
 
 // collect takes over what has arrived.
 func (m *mapper[In, Out]) collect() {
+	if !m.news.Load() { // asked for every input
+		return
+	}
+	m.news.Store(false)
 	m.mu.Lock()
 	m.arrived, m.spare = m.spare[:0], m.arrived
 	m.mu.Unlock()
@@ -349,19 +359,23 @@ func (m *mapper[In, Out]) yieldReady() bool {
 
 // yieldItem hands a finished item out and forgets it.
 func (m *mapper[In, Out]) yieldItem(n int) bool {
-	it := *m.item(n)
-	*m.item(n) = mapItem{}
+	it := m.item(n)
+	err := it.err
 	m.open--
+	if err == nil {
+		out, err := m.f.result(m.app, &it.res)
+		*it = mapItem{}
+		return m.yield(out, err)
+	}
+	*it = mapItem{}
 	switch {
-	case it.err == nil:
-		return m.yield(m.f.result(m.app, &it.res))
 	case m.ctx.Err() != nil: // then no other input would fare better
 		return m.giveUp(ctxError(m.ctx))
-	case errors.Is(it.err, ErrAppClosed):
+	case errors.Is(err, ErrAppClosed):
 		return m.giveUp(ErrAppClosed)
 	}
 	var none Out
-	return m.yield(none, it.err)
+	return m.yield(none, err)
 }
 
 // await waits until something has arrived.

@@ -16,7 +16,7 @@ const (
 	batchTime = 500 * time.Microsecond
 	// bundleTime is how long tasks may take that one worker is given while others are idle:
 	// about as long as it takes to wake another one.
-	bundleTime = 20 * time.Microsecond
+	bundleTime = 10 * time.Microsecond
 	// batchBound is how long one may take before it is dissolved, within as long again: so
 	// long may a result wait for others, or a task for its turn while other workers are idle.
 	batchBound = time.Millisecond

@@ -44,9 +44,7 @@ func (w *worker) run(a *Attempt) bool {
 	result, err := a.invoke()
 	returned = true
 	if a.offer == nil && !leave {
-		now := time.Now()
-		w.pace.add(now.Sub(a.begun))
-		w.clock = now
+		w.measure(a)
 	}
 	goesOn := w.conclude(a, result, err, leave) && !leave
 	// What others took on while this handler waited ends before its place is given on,
@@ -55,6 +53,17 @@ func (w *worker) run(a *Attempt) bool {
 		l.taken.Wait()
 	}
 	return goesOn
+}
+
+// measure notes how long an attempt took. Of those that come one by one a sample is enough.
+func (w *worker) measure(a *Attempt) {
+	if !a.batched {
+		if w.singles++; w.singles%8 != 1 {
+			return
+		}
+	}
+	w.clock = time.Now()
+	w.pace.add(w.clock.Sub(a.begun))
 }
 
 // invoke calls the handler and turns a panic into an error.
