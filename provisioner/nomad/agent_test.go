@@ -1,0 +1,150 @@
+package nomad_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/stretchr/testify/require"
+)
+
+// agent is a real Nomad server and client in one process. All tests share it.
+type agent struct {
+	url    string
+	dir    string
+	cmd    *exec.Cmd
+	stdin  io.Closer // the agent ends when it is closed, or this process dies
+	client *api.Client
+}
+
+var shared struct {
+	sync.Mutex
+	agent *agent
+}
+
+// needAgent returns the address of a Nomad agent. Without a nomad program the test is skipped, or
+// fails if MN_REQUIRE names nomad.
+func needAgent(t testing.TB) *agent {
+	t.Helper()
+	path := os.Getenv("MN_NOMAD_BIN")
+	if path == "" {
+		path = "nomad"
+	}
+	path, err := exec.LookPath(path)
+	if err != nil {
+		const remedy = "no nomad program in PATH or MN_NOMAD_BIN; get it from https://developer.hashicorp.com/nomad/install"
+		if strings.Contains(os.Getenv("MN_REQUIRE"), "nomad") {
+			t.Fatal(remedy)
+		}
+		t.Skip(remedy)
+	}
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.agent == nil {
+		shared.agent = startAgent(t, path)
+	}
+	return shared.agent
+}
+
+// agentConfig: node IDs and data are the agent's own, so that several agents may run on a machine.
+const agentConfig = `
+bind_addr = "127.0.0.1"
+data_dir  = %q
+ports {
+  http = %d
+  rpc  = %d
+  serf = %d
+}
+disable_update_check = true
+leave_on_terminate   = false
+plugin "raw_exec" {
+  config {
+    enabled = true
+  }
+}
+client {
+  enabled = true
+  options = {
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,vault"
+  }
+}
+`
+
+func startAgent(t testing.TB, path string) *agent {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mn-nomad-") // not the test's: it lives as long as all tests
+	require.NoError(t, err)
+	ports := freePorts(t, 3)
+	config := filepath.Join(dir, "agent.hcl")
+	text := fmt.Sprintf(agentConfig, filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+	log, err := os.Create(filepath.Join(dir, "agent.log"))
+	require.NoError(t, err)
+	defer log.Close()
+	// The shell ends the agent when its input ends, which also happens when the tests are killed.
+	cmd := exec.Command("/bin/sh", "-c", `"$@" & read _; kill $!; wait $!`, "sh", path, "agent", "-dev", "-config", config) //nolint:gosec // a test's own agent
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = dir
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "NOMAD_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	a := &agent{url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), dir: dir, cmd: cmd, stdin: stdin}
+	a.client, err = api.NewClient(&api.Config{Address: a.url, HttpClient: &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}})
+	require.NoError(t, err)
+	require.Eventually(t, a.ready, time.Minute, 50*time.Millisecond, "the agent's node is not ready; see %s", log.Name())
+	return a
+}
+
+// ready reports whether there is a node that runs raw_exec.
+func (a *agent) ready() bool {
+	nodes, _, err := a.client.Nodes().List(nil)
+	return err == nil && len(nodes) == 1 && nodes[0].Status == api.NodeStatusReady && nodes[0].Drivers["raw_exec"] != nil &&
+		nodes[0].Drivers["raw_exec"].Healthy
+}
+
+// stopAgent ends the agent, if there is one. Its tasks end with it.
+func stopAgent() {
+	shared.Lock()
+	defer shared.Unlock()
+	a := shared.agent
+	if a == nil {
+		return
+	}
+	_ = a.stdin.Close()
+	_ = a.cmd.Wait()
+	if os.Getenv("MN_KEEP") == "" {
+		_ = os.RemoveAll(a.dir)
+	}
+}
+
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// newPrefix keeps the jobs of each test apart.
+func newPrefix() string { return "t" + strings.ToLower(rand.Text()[:10]) }
