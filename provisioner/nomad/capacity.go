@@ -24,17 +24,17 @@ func noCapacity(m *api.AllocationMetric, r provisioner.Resources) string {
 	var why []string
 	for _, c := range byCount(m.ConstraintFiltered) {
 		if driver, ok := strings.CutPrefix(c.name, "missing drivers"); ok {
-			c.name = "lack the driver of Config.Program" + driver
+			c.name = "without the driver of Config.Program" + driver
 		} else {
-			c.name = fmt.Sprintf("do not meet %q", c.name)
+			c.name = fmt.Sprintf("not meeting %q", c.name)
 		}
 		why = append(why, fmt.Sprintf("%d %s", c.count, c.name))
 	}
 	for _, c := range byCount(m.DimensionExhausted) {
-		why = append(why, fmt.Sprintf("%d have not enough free %s", c.count, c.name))
+		why = append(why, fmt.Sprintf("%d without enough free %s", c.count, c.name))
 	}
 	if rest := m.NodesEvaluated - m.NodesFiltered - m.NodesExhausted; len(why) == 0 && rest >= 0 {
-		why = append(why, "none is suitable")
+		why = append(why, "none suitable")
 	}
 	for _, q := range m.QuotaExhausted {
 		why = append(why, "the Nomad quota is used up: "+q)
@@ -43,7 +43,7 @@ func noCapacity(m *api.AllocationMetric, r provisioner.Resources) string {
 	if m.NodesEvaluated == 1 {
 		nodes = "1 node"
 	}
-	return fmt.Sprintf("no capacity for %g CPU and %d MiB: of %s%s, %s", r.CPU, mebibytes(r.Memory), nodes, inPool, strings.Join(why, ", "))
+	return fmt.Sprintf("no capacity for %g CPU and %d MiB: of %s%s, %s (add nodes, or ask for less)", r.CPU, mebibytes(r.Memory), nodes, inPool, strings.Join(why, ", "))
 }
 
 type count struct {

@@ -75,6 +75,8 @@ func (p *Provisioner) dispatch(k *worker) {
 		case p.ended(k): // killed, or closed, between two tries
 			p.drop(k)
 			return
+		case p.seen(k): // the answer was lost, and the worker is there
+			return
 		case isMissing(err) && try < 3: // registered before, and gone since
 			k.pool.unregistered()
 		case isFinal(err), time.Since(begin) > dispatchBound:
@@ -101,6 +103,13 @@ func (p *Provisioner) ended(k *worker) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return k.killed || p.closed
+}
+
+// seen reports whether the worker's allocation has been seen.
+func (p *Provisioner) seen(k *worker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return k.child != "" || p.workers[k.ID] != k
 }
 
 func (p *Provisioner) tryDispatch(k *worker) (child string, err error) {

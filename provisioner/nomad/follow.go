@@ -138,7 +138,7 @@ func (p *Provisioner) saw(a *api.Allocation) {
 
 // over reports the end of a worker, if there is something to report; the caller holds mu.
 func (p *Provisioner) over(k *worker, a *api.Allocation) {
-	if !p.forget(k) {
+	if k.leaving || !p.forget(k) {
 		return
 	}
 	exit, byItself, ran := verdict(a)

@@ -15,7 +15,7 @@ func (p *Provisioner) Kill(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := p.workers[id]
-	if k == nil || k.killed || p.closed {
+	if k == nil || k.killed || k.leaving || p.closed {
 		return
 	}
 	k.killed = true
@@ -77,15 +77,15 @@ func (p *Provisioner) withdraw(ctx context.Context, k *worker) {
 	_, _, err := p.client.Jobs().Deregister(child, false, new(api.WriteOptions).WithContext(bounded))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
-		if !placed && k.alloc == "" { // it never will be: there is no allocation whose end would tell
-			p.forget(k)
-		}
-		return
-	}
-	if !placed {
+	unplaced := !placed && k.alloc == "" // there is no allocation whose end would tell
+	if err != nil && unplaced {
 		k.pool.orphans[k.prefix] = time.Now()
+	}
+	if unplaced && !k.leaving {
 		p.forget(k)
+	}
+	if err == nil {
+		return
 	}
 	p.cfg.Logger.Warn("mn: a worker that is not wanted any more cannot be withdrawn; it will end by itself",
 		"job", child, "error", p.explain("withdrawal (it needs deregister-job, or submit-job)", err))

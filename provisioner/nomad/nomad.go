@@ -38,6 +38,7 @@ type Provisioner struct {
 	cfg    Config
 	client *api.Client
 	pace   *pace
+	rhythm rhythm
 
 	// ctx is of what runs in the background. It ends when Close is done, or gives up.
 	ctx    context.Context
@@ -101,7 +102,9 @@ type worker struct {
 	child  string    // ID of the dispatched job
 	alloc  string
 	killed bool // by Kill or Close: nothing is reported
-	note   string
+	// leaving: it is being withdrawn, then reported with a note of its own.
+	leaving bool
+	note    string
 }
 
 // New returns a provisioner for one app. Faults of the configuration are reported when the app
@@ -109,7 +112,7 @@ type worker struct {
 func New(cfg Config) *Provisioner {
 	cfg.setDefaults()
 	p := &Provisioner{
-		cfg: cfg, pace: newPace(cfg.DispatchRate),
+		cfg: cfg, pace: newPace(cfg.DispatchRate), rhythm: defaultRhythm,
 		look: make(chan struct{}, 1), changed: make(chan struct{}),
 		workers: make(map[string]*worker), byPrefix: make(map[string]*worker), pools: make(map[string]*pool),
 	}

@@ -9,13 +9,16 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
+// rhythm is how often what is reviewed.
+type rhythm struct {
+	tick  time.Duration // timeouts
+	list  time.Duration // allocations, while the event stream is there
+	blind time.Duration // allocations, while it is not
+}
+
+var defaultRhythm = rhythm{tick: time.Second, list: 30 * time.Second, blind: 5 * time.Second}
+
 const (
-	// tick is how often timeouts are looked at.
-	tick = time.Second
-	// listEvery is how often allocations are listed while the event stream is there, and
-	// listBlind while it is not.
-	listEvery = 30 * time.Second
-	listBlind = 5 * time.Second
 	// listPage is how many allocations one answer holds.
 	listPage = 500
 	// inspectAtMost bounds the single requests of one review.
@@ -28,15 +31,15 @@ func (p *Provisioner) review() {
 	var listed time.Time
 	for p.awaitReview() {
 		p.mu.Lock()
-		every := listEvery
+		every := p.rhythm.list
 		if !p.streaming {
-			every = listBlind
+			every = p.rhythm.blind
 		}
 		if p.closed {
-			every = tick
+			every = p.rhythm.tick
 		}
 		p.mu.Unlock()
-		timer := time.NewTimer(tick)
+		timer := time.NewTimer(p.rhythm.tick)
 		select {
 		case <-p.look:
 			listed = time.Time{}
@@ -199,7 +202,7 @@ func (p *Provisioner) expire(ctx context.Context) {
 	for _, k := range p.workers {
 		waited := now.Sub(k.since)
 		switch {
-		case k.killed:
+		case k.killed || k.leaving:
 		case k.state == waiting && waited > p.cfg.PlacementTimeout:
 			unplaced = append(unplaced, k)
 		case k.state == placed && waited > p.cfg.StartTimeout:
@@ -246,12 +249,15 @@ func (p *Provisioner) inspectWaiting(ctx context.Context, k *worker) {
 // giveUp withdraws a worker that is still in the state, and reports it as refused.
 func (p *Provisioner) giveUp(k *worker, s state, note string) {
 	p.mu.Lock()
-	still := p.workers[k.ID] == k && k.state == s && !k.killed && !p.closed
-	if still && s != queued {
-		p.running.Go(func() { p.withdraw(p.ctx, k) })
+	defer p.mu.Unlock()
+	if p.workers[k.ID] != k || k.state != s || k.killed || k.leaving || p.closed {
+		return
 	}
-	p.mu.Unlock()
-	if still {
+	k.leaving = true
+	p.running.Go(func() {
+		if s != queued {
+			p.withdraw(p.ctx, k)
+		}
 		p.refuse(k, note)
-	}
+	})
 }
