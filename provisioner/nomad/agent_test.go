@@ -32,9 +32,9 @@ var shared struct {
 	agent *agent
 }
 
-// needAgent returns the address of a Nomad agent. Without a nomad program the test is skipped, or
-// fails if MN_REQUIRE names nomad.
-func needAgent(t testing.TB) *agent {
+// needNomad returns the nomad program. Without one the test is skipped, or fails if MN_REQUIRE
+// names nomad.
+func needNomad(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv("MN_NOMAD_BIN")
 	if path == "" {
@@ -48,10 +48,17 @@ func needAgent(t testing.TB) *agent {
 		}
 		t.Skip(remedy)
 	}
+	return path
+}
+
+// needAgent returns the agent that all tests share, if there is a nomad program.
+func needAgent(t testing.TB) *agent {
+	t.Helper()
+	path := needNomad(t)
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.agent == nil {
-		shared.agent = startAgent(t, path)
+		shared.agent = startAgent(t, path, "")
 	}
 	return shared.agent
 }
@@ -80,13 +87,13 @@ client {
 }
 `
 
-func startAgent(t testing.TB, path string) *agent {
+func startAgent(t testing.TB, path, extra string) *agent {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mn-nomad-") // not the test's: it lives as long as all tests
 	require.NoError(t, err)
 	ports := freePorts(t, 3)
 	config := filepath.Join(dir, "agent.hcl")
-	text := fmt.Sprintf(agentConfig, filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
+	text := fmt.Sprintf(agentConfig, filepath.Join(dir, "data"), ports[0], ports[1], ports[2]) + extra
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	log, err := os.Create(filepath.Join(dir, "agent.log"))
 	require.NoError(t, err)
@@ -108,6 +115,9 @@ func startAgent(t testing.TB, path string) *agent {
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}})
 	require.NoError(t, err)
+	if strings.Contains(extra, "acl") {
+		require.Eventually(t, a.bootstrap, time.Minute, 50*time.Millisecond)
+	}
 	require.Eventually(t, a.ready, time.Minute, 50*time.Millisecond, "the agent's node is not ready; see %s", log.Name())
 	return a
 }
@@ -119,14 +129,26 @@ func (a *agent) ready() bool {
 		nodes[0].Drivers["raw_exec"].Healthy
 }
 
-// stopAgent ends the agent, if there is one. Its tasks end with it.
+// bootstrap gets the first token of an agent with ACLs.
+func (a *agent) bootstrap() bool {
+	token, _, err := a.client.ACLTokens().Bootstrap(nil)
+	if err == nil {
+		a.client.SetSecretID(token.SecretID)
+	}
+	return err == nil
+}
+
+// stopAgent ends the shared agent, if there is one.
 func stopAgent() {
 	shared.Lock()
 	defer shared.Unlock()
-	a := shared.agent
-	if a == nil {
-		return
+	if shared.agent != nil {
+		shared.agent.stop()
 	}
+}
+
+// stop ends the agent. Its tasks end with it.
+func (a *agent) stop() {
 	_ = a.stdin.Close()
 	_ = a.cmd.Wait()
 	if os.Getenv("MN_KEEP") == "" {

@@ -85,7 +85,7 @@ var greedy = mn.NewJob("greedy", func(context.Context, int, func(int) bool) erro
 var (
 	unknown        = mn.NewFunction("unknown", func(context.Context, int) (int, error) { return 1, nil })
 	unknownAtAway  = mn.NewFunction[int, int]("unknown", nil)
-	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, unknownAtAway}
+	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, unknownAtAway, census, arrive}
 )
 
 var timing = mn.Timing{
@@ -133,7 +133,13 @@ type rig struct {
 // newRig opens an app; edit may change how it uses Nomad.
 func newRig(t *testing.T, edit func(*nomad.Config), defs ...mn.Definition) *rig {
 	t.Helper()
-	r := &rig{T: t, agent: needAgent(t), url: redistest.Start(t), dir: t.TempDir()}
+	return newRigAt(t, needAgent(t), edit, defs...)
+}
+
+// newRigAt is newRig at an agent of the test's own.
+func newRigAt(t *testing.T, at *agent, edit func(*nomad.Config), defs ...mn.Definition) *rig {
+	t.Helper()
+	r := &rig{T: t, agent: at, url: redistest.Start(t), dir: t.TempDir()}
 	r.config = nomad.Config{
 		Address: r.agent.url, Prefix: newPrefix(), Program: nomad.RawExec{}, CoreMHz: 200, Logger: quiet,
 		Env:         map[string]string{dirVar: r.dir, redisVar: r.url, nameVar: "app"},

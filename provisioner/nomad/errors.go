@@ -84,11 +84,12 @@ func isFinal(err error) bool {
 // explain words a failed request for the user, with the remedy.
 func (p *Provisioner) explain(what string, err error) string {
 	remedy := ""
+	var told *refusal
 	switch {
-	case says(err, "ACL token"):
-		remedy = "the token is unknown or expired: set NOMAD_TOKEN or nomad.Config.Token to a valid one"
+	case errors.As(err, &told): // with its remedy
 	case isForbidden(err):
-		remedy = fmt.Sprintf("the token lacks a right in namespace %q: it needs dispatch-job and read-job, and submit-job for app.Deploy", p.namespace())
+		remedy = fmt.Sprintf("the token of NOMAD_TOKEN or Config.Token is unknown, expired, or lacks a right in namespace %q: "+
+			"it needs dispatch-job and read-job, and submit-job for app.Deploy", p.namespace())
 	case says(err, "nonexistent node pool"):
 		remedy = "create it with nomad node pool apply, or set Config.Placement.NodePool"
 	case says(err, "nonexistent namespace"):

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if w, ok := provisioner.ParseWorker(os.Getenv(provisioner.WorkerVariable)); ok {
 		os.Exit(work(w))
 	}
+	if os.Getenv(scheduleVar) != "" {
+		os.Exit(exitCode(schedule()))
+	}
 	goleak.VerifyTestMain(tests{m})
 }
 
@@ -42,6 +45,10 @@ func work(w provisioner.Worker) int {
 	} else {
 		err = serveApp()
 	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -126,7 +126,12 @@ func (p *Provisioner) register(ctx context.Context, s *spec, deploy bool) error 
 			index = *have.JobModifyIndex
 		}
 		err = p.submit(ctx, s, index)
-		if isForbidden(err) && !deploy && have != nil {
+		switch {
+		case !isForbidden(err) || deploy:
+		case index == 0:
+			return &refusal{fmt.Sprintf("Nomad has no job %q, and this token may not register it: run app.Deploy first, in namespace %q, with a token that has submit-job",
+				*s.job.ID, p.namespace())}
+		default:
 			p.cfg.Logger.Warn("mn: the Nomad job is another than this program would register, and its token may not: run app.Deploy",
 				"job", *s.job.ID)
 			return nil
