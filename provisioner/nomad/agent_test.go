@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +147,35 @@ func stopAgent() {
 	if shared.agent != nil {
 		shared.agent.stop()
 	}
+}
+
+// crash ends the agent's process by force. What it had started would wait for another agent for
+// ever; the returned function ends that too.
+func (a *agent) crash(t *testing.T) (clear func()) {
+	t.Helper()
+	agents := children(a.cmd.Process.Pid)
+	require.Len(t, agents, 1, "the shell has one child")
+	left := children(agents[0])
+	require.NoError(t, syscall.Kill(agents[0], syscall.SIGKILL))
+	return func() {
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+		}
+	}
+}
+
+// children are the processes that a process has started.
+func children(pid int) (pids []int) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range threads {
+		text, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(text)) {
+			if n, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
 }
 
 // stop ends the agent. Its tasks end with it.

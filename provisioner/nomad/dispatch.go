@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// dispatchers is how many dispatches are under way at a time.
+	// maxDispatchers is how many dispatches are under way at a time.
 	maxDispatchers = 8
 	// dispatchBound is how long a dispatch is repeated that gets no usable answer.
 	dispatchBound = 30 * time.Second
@@ -27,7 +27,7 @@ func (p *Provisioner) dispatchMore() {
 // The caller holds mu.
 func (p *Provisioner) ready() *worker {
 	for _, k := range p.queue {
-		if k.pool.unplaced+len(k.pool.orphans) < p.cfg.MaxUnplaced {
+		if !k.leaving && k.pool.unplaced+len(k.pool.orphans) < p.cfg.MaxUnplaced {
 			return k
 		}
 	}

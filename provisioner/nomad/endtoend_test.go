@@ -242,6 +242,41 @@ func TestDrainingANodeHandsItsWorkOn(t *testing.T) {
 	require.ErrorIs(t, err, mn.ErrJobCancelled)
 }
 
+func TestStoppingAJobHandsItsWorkOn(t *testing.T) {
+	r := newRig(t, nil, count)
+	job := count.On(r.app)
+	id, err := job.Start(t.Context(), 1_000_000)
+	require.NoError(t, err)
+	r.pidOf("count-1-0")
+	awaitYields(t, job, id, 5)
+	_, _, err = r.agent.client.Jobs().Deregister(r.running().JobID, true, nil)
+	require.NoError(t, err)
+	r.pidOf("count-1-[1-9]*")
+	require.NoError(t, job.Cancel(t.Context(), id))
+	_, err = job.Wait(t.Context(), id)
+	require.ErrorIs(t, err, mn.ErrJobCancelled)
+}
+
+// Workers need the backend and not Nomad: what runs goes on when Nomad is gone.
+func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
+	doomed := startAgent(t, needNomad(t), "")
+	t.Cleanup(doomed.stop)
+	r := newRigAt(t, doomed, func(c *nomad.Config) { c.StopOnClose = false }, count)
+	job := count.On(r.app)
+	id, err := job.Start(t.Context(), 2000)
+	require.NoError(t, err)
+	r.pidOf("count-1-0")
+	awaitYields(t, job, id, 1)
+	t.Cleanup(doomed.crash(t))
+	out, err := job.Wait(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 2000, out)
+	info, err := job.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 1, info.Attempt)
+	require.Equal(t, uint64(2000), info.Yields)
+}
+
 func TestWorkersOutliveTheAppThatLaunchedThem(t *testing.T) {
 	r := newRig(t, func(c *nomad.Config) { c.StopOnClose = false }, count)
 	app, b, err := newApp(t, r.url, "app", nomad.New(r.config), count)
