@@ -246,9 +246,14 @@ func (p *Provisioner) report(k *worker, exit func() provisioner.Exit) {
 func (p *Provisioner) refuse(k *worker, note string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.forget(k) {
-		p.report(k, func() provisioner.Exit { return provisioner.Exit{Note: p.clean(note), Refused: true} })
+	if !p.forget(k) {
+		return
 	}
+	note = p.clean(note)
+	if !k.killed && !p.closed { // those who wait for a call see no reason, as those do who watch a job
+		p.cfg.Logger.Warn("mn: no worker on Nomad", "job", k.pool.job, "reason", note)
+	}
+	p.report(k, func() provisioner.Exit { return provisioner.Exit{Note: note, Refused: true} })
 }
 
 func signal(c chan struct{}) {
