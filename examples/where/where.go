@@ -95,9 +95,9 @@ func (f *Flags) nomad() provisioner.Provisioner {
 	return nomad.New(c)
 }
 
-// ask has one machine's Nomad place what asks for more than the machine has, as with local
-// workers: raw processes are not held to what they ask for.
+// ask has one machine's Nomad place what asks for more than the machine has, as happens with
+// local workers, which are not held to what they ask for.
 func ask(_ string, job *api.Job) {
-	cpu, memory := 50, 64
+	cpu, memory := 50, 512
 	job.TaskGroups[0].Tasks[0].Resources = &api.Resources{CPU: &cpu, MemoryMB: &memory}
 }

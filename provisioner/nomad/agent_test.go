@@ -182,8 +182,17 @@ func children(pid int) (pids []int) {
 func (a *agent) stop() {
 	_ = a.stdin.Close()
 	_ = a.cmd.Wait()
-	if os.Getenv("MN_KEEP") == "" {
-		_ = os.RemoveAll(a.dir)
+	a.unmount()
+	_ = os.RemoveAll(a.dir)
+}
+
+// unmount removes what an agent that crashed has left mounted in its directory.
+func (a *agent) unmount() {
+	mounts, _ := os.ReadFile("/proc/mounts")
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], a.dir+"/") {
+			_ = syscall.Unmount(f[1], 0)
+		}
 	}
 }
 

@@ -73,6 +73,22 @@ var crash = mn.NewFunction("crash", func(_ context.Context, code int) (int, erro
 	return 0, nil
 })
 
+// hog uses more memory than it asks for.
+var hog = mn.NewFunction("hog", func(context.Context, int) (int, error) {
+	var sum int
+	for range 16 {
+		block := make([]byte, 64<<20)
+		for i := 0; i < len(block); i += 4096 {
+			block[i] = 1
+		}
+		held = append(held, block)
+		sum += len(block)
+	}
+	return sum, nil
+}, mn.Memory(128*mn.MiB))
+
+var held [][]byte
+
 // secret reads an environment variable.
 var secret = mn.NewFunction("secret", func(_ context.Context, name string) (string, error) {
 	return os.Getenv(name), nil
@@ -85,7 +101,7 @@ var greedy = mn.NewJob("greedy", func(context.Context, int, func(int) bool) erro
 var (
 	unknown        = mn.NewFunction("unknown", func(context.Context, int) (int, error) { return 1, nil })
 	unknownAtAway  = mn.NewFunction[int, int]("unknown", nil)
-	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, unknownAtAway, census, arrive}
+	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, hog, unknownAtAway, census, arrive}
 )
 
 var timing = mn.Timing{

@@ -62,11 +62,9 @@ func byCount(counts map[string]int) []count {
 
 // blockedNote reads from an evaluation why its job was not placed; "" if it was.
 func blockedNote(ev *api.Evaluation, r provisioner.Resources) string {
-	if m := ev.FailedTGAllocs[taskName]; m != nil {
-		return noCapacity(m, r)
+	groups := slices.Sorted(maps.Keys(ev.FailedTGAllocs)) // one, unless Config.Edit has added some
+	if len(groups) == 0 || ev.FailedTGAllocs[groups[0]] == nil {
+		return ""
 	}
-	for _, m := range ev.FailedTGAllocs { // Config.Edit may have renamed the group
-		return noCapacity(m, r)
-	}
-	return ""
+	return noCapacity(ev.FailedTGAllocs[groups[0]], r)
 }

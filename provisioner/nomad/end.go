@@ -47,16 +47,18 @@ func verdict(a *api.Allocation) (e provisioner.Exit, byItself, ran bool) {
 
 // exitNote words the end of a process that ran.
 func exitNote(a *api.Allocation, ev *api.TaskEvent) string {
+	limit := ""
+	if r := a.AllocatedResources; r != nil && r.Tasks[taskName] != nil {
+		m := r.Tasks[taskName].Memory
+		limit = fmt.Sprintf(" of %d MiB", max(m.MemoryMB, m.MemoryMaxMB))
+	}
 	switch {
 	case ev.Details["oom_killed"] == "true":
-		limit := ""
-		if r := a.AllocatedResources; r != nil && r.Tasks[taskName] != nil {
-			m := r.Tasks[taskName].Memory
-			limit = fmt.Sprintf(" of %d MiB", max(m.MemoryMB, m.MemoryMaxMB))
-		}
 		return fmt.Sprintf("ran out of memory: it was killed at its limit%s (raise mn.Memory, or nomad.Placement.MemoryMax)", limit)
 	case ev.ExitCode == provisioner.ExitKilled && ev.Signal == 0:
 		return "ended with exit code 137: it was killed by force, because a handler did not return within its grace or the kernel ran out of memory"
+	case ev.Signal == 9: // not every driver knows who it was
+		return fmt.Sprintf("was killed by signal 9, as happens when a worker runs out of memory at its limit%s (then raise mn.Memory)", limit)
 	case ev.Signal != 0:
 		return fmt.Sprintf("was ended by signal %d", ev.Signal)
 	}

@@ -49,6 +49,7 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		"exit code":  {ended(exitCode(3)), `worker allocation 01234567 on node "n1" ended with exit code 3`, false},
 		"no handler": {ended(exitCode(78)), "ended with exit code 78", true},
 		"signal":     {ended(&api.TaskEvent{Type: api.TaskTerminated, ExitCode: 139, Signal: 11}), "was ended by signal 11", false},
+		"killed":     {ended(&api.TaskEvent{Type: api.TaskTerminated, ExitCode: 137, Signal: 9}), "was killed by signal 9, as happens when a worker runs out of memory at its limit of 256 MiB", false},
 		"hard exit":  {ended(exitCode(137)), "a handler did not return within its grace", false},
 		"memory": {
 			ended(&api.TaskEvent{Type: api.TaskTerminated, ExitCode: 137, Signal: 9, Details: map[string]string{"oom_killed": "true"}}),

@@ -93,6 +93,18 @@ func TestACrashingCallFailsAfterItsBudgetAndShowsItsOutput(t *testing.T) {
 	t.Log(err)
 }
 
+func TestAWorkerThatRanOutOfMemorySaysSo(t *testing.T) {
+	r := newRig(t, nil, hog)
+	sum, err := hog.On(r.app).Call(t.Context(), 0)
+	if err == nil {
+		t.Skipf("this Nomad does not limit the memory of raw_exec: %d bytes were used", sum)
+	}
+	t.Log(err)
+	require.ErrorIs(t, err, mn.ErrWorkerLost)
+	require.ErrorContains(t, err, "out of memory")
+	require.ErrorContains(t, err, "128 MiB")
+}
+
 func TestAMissingProgramIsToldToThoseWhoWait(t *testing.T) {
 	r := newRig(t, func(c *nomad.Config) { c.Program = nomad.RawExec{Path: "/nowhere/program"} }, count)
 	job := count.On(r.app)
@@ -204,7 +216,7 @@ func TestStoppingAnAllocationHandsItsWorkOn(t *testing.T) {
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 5)
 	alloc := r.running()
-	_, err = r.agent.client.Allocations().Stop(alloc, nil) //nolint:staticcheck // what nomad alloc stop does
+	_, err = r.agent.client.Allocations().Stop(alloc, nil)
 	require.NoError(t, err)
 	r.pidOf("count-1-[1-9]*") // again the first attempt, from a later number
 	require.NoError(t, job.Cancel(t.Context(), id))
@@ -222,10 +234,10 @@ func TestDrainingANodeHandsItsWorkOn(t *testing.T) {
 	awaitYields(t, job, id, 5)
 	alloc := r.running()
 	nodes := r.agent.client.Nodes()
-	_, err = nodes.UpdateDrain(alloc.NodeID, &api.DrainSpec{Deadline: time.Second}, false, nil) //nolint:staticcheck // enough here
+	_, err = nodes.UpdateDrain(alloc.NodeID, &api.DrainSpec{Deadline: time.Second}, false, nil)
 	require.NoError(t, err)
 	eligible := sync.OnceFunc(func() {
-		_, err := nodes.UpdateDrain(alloc.NodeID, nil, true, nil) //nolint:staticcheck // likewise
+		_, err := nodes.UpdateDrain(alloc.NodeID, nil, true, nil)
 		require.NoError(t, err)
 	})
 	defer eligible()
@@ -260,14 +272,18 @@ func TestStoppingAJobHandsItsWorkOn(t *testing.T) {
 // Workers need the backend and not Nomad: what runs goes on when Nomad is gone.
 func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
 	doomed := startAgent(t, needNomad(t), "")
-	t.Cleanup(doomed.stop)
+	clear := func() {}
+	t.Cleanup(func() {
+		clear()
+		doomed.stop()
+	})
 	r := newRigAt(t, doomed, func(c *nomad.Config) { c.StopOnClose = false }, count)
 	job := count.On(r.app)
 	id, err := job.Start(t.Context(), 2000)
 	require.NoError(t, err)
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 1)
-	t.Cleanup(doomed.crash(t))
+	clear = doomed.crash(t)
 	out, err := job.Wait(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 2000, out)

@@ -70,15 +70,18 @@ func isFinal(err error) bool {
 	case code >= 400 && code < 500:
 		return true
 	}
+	return isTLS(err) || says(err, "nonexistent", "Specified job", "unpermitted metadata", "Payload", "error occurred", "errors occurred",
+		"job registration, dispatch, and scale are disabled", "exceeds maximum", "alidation failed")
+}
+
+// isTLS: the two sides do not trust, or not even understand, each other.
+func isTLS(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	var record tls.RecordHeaderError
-	if errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &name) || errors.As(err, &record) {
-		return true
-	}
-	return says(err, "nonexistent", "Specified job", "unpermitted metadata", "Payload", "error occurred", "errors occurred",
-		"job registration, dispatch, and scale are disabled", "exceeds maximum", "alidation failed")
+	return errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &name) || errors.As(err, &record) ||
+		err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") || says(err, "HTTP request to an HTTPS server")
 }
 
 // explain words a failed request for the user, with the remedy.
@@ -100,7 +103,7 @@ func (p *Provisioner) explain(what string, err error) string {
 		remedy = fmt.Sprintf("run app.Deploy first, in namespace %q", p.namespace())
 	case status(err) == http.StatusTooManyRequests:
 		remedy = "Nomad is limiting requests: lower Config.DispatchRate, or raise its limits"
-	case status(err) == 0 && isFinal(err):
+	case isTLS(err):
 		remedy = "check Config.TLS or NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY, and https:// in the address"
 	case status(err) == 0:
 		remedy = fmt.Sprintf("is there a Nomad agent at %s? Set NOMAD_ADDR or nomad.Config.Address", withoutPassword(p.cfg.Address))

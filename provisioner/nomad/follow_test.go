@@ -84,13 +84,14 @@ func TestAStreamThatBreaksOrTalksNonsenseIsTakenUpAgain(t *testing.T) {
 // What happened while the stream was away shows in the list that follows its return.
 func TestAfterAGapTheListIsRead(t *testing.T) {
 	c := newCluster(t)
-	p, h := c.open(t, func(cfg *Config) {})
+	p, h := c.open(t, nil)
 	p.mu.Lock()
 	p.rhythm.blind = time.Hour
 	p.mu.Unlock()
 	p.Launch(one("s"))
 	until(t, p, "s", running)
 	awaitStream(t, p, c)
+	require.Eventually(t, func() bool { return view(c, func() bool { return c.lists > 0 }) }, 10*time.Second, time.Millisecond)
 	c.mu.Lock()
 	for s := range c.streams {
 		s <- ""
@@ -114,7 +115,7 @@ func TestAReplacementIsNotTakenForTheWorker(t *testing.T) {
 	second := *c.allocs[c.children["s"]]
 	second.ID = "second"
 	failed(&second)
-	c.put(&second)
+	c.tell("Allocation", "Allocation", &second)
 	c.tell("Evaluation", "Evaluation", &api.Evaluation{JobID: second.JobID, FailedTGAllocs: map[string]*api.AllocationMetric{taskName: {}}})
 	c.mu.Unlock()
 	require.Eventually(t, func() bool { // the evaluation came after it
