@@ -151,7 +151,7 @@ func stopAgent() {
 
 // crash ends the agent's process by force. What it had started would wait for another agent for
 // ever; the returned function ends that too.
-func (a *agent) crash(t *testing.T) (clear func()) {
+func (a *agent) crash(t *testing.T) (tidy func()) {
 	t.Helper()
 	agents := children(a.cmd.Process.Pid)
 	require.Len(t, agents, 1, "the shell has one child")

@@ -130,8 +130,10 @@ func TestNoCapacityIsReportedWhenThePlacementTimeIsOver(t *testing.T) {
 	p.Launch(one("s"))
 	p.Launch(one("behind"))
 	until(t, p, "s", waiting)
-	c.block("s", &api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 1, NodesExhausted: 2,
-		ConstraintFiltered: map[string]int{"missing drivers": 1}, DimensionExhausted: map[string]int{"memory": 2}})
+	c.block("s", &api.AllocationMetric{
+		NodesEvaluated: 3, NodesFiltered: 1, NodesExhausted: 2,
+		ConstraintFiltered: map[string]int{"missing drivers": 1}, DimensionExhausted: map[string]int{"memory": 2},
+	})
 	e := h.exit(t, "s")
 	require.True(t, e.Refused)
 	const says = "no capacity for 0.5 CPU and 64 MiB: of 3 nodes, 1 without the driver of Config.Program, 2 without enough free memory"

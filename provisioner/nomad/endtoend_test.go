@@ -272,9 +272,9 @@ func TestStoppingAJobHandsItsWorkOn(t *testing.T) {
 // Workers need the backend and not Nomad: what runs goes on when Nomad is gone.
 func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
 	doomed := startAgent(t, needNomad(t), "")
-	clear := func() {}
+	tidy := func() {}
 	t.Cleanup(func() {
-		clear()
+		tidy()
 		doomed.stop()
 	})
 	r := newRigAt(t, doomed, func(c *nomad.Config) { c.StopOnClose = false }, count)
@@ -283,7 +283,7 @@ func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
 	require.NoError(t, err)
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 1)
-	clear = doomed.crash(t)
+	tidy = doomed.crash(t)
 	out, err := job.Wait(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 2000, out)

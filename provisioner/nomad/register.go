@@ -107,40 +107,50 @@ const races = 20
 func (p *Provisioner) register(ctx context.Context, s *spec, deploy bool) error {
 	var err error
 	for range races {
-		var have *api.Job
-		have, err = p.jobInfo(ctx, *s.job.ID)
-		if err != nil && !isMissing(err) {
+		var index uint64
+		var done bool
+		if index, done, err = p.registered(ctx, s, deploy); done || err != nil {
 			return err
 		}
-		index := uint64(0) // no job of the name may exist
-		if err == nil {
-			stopped := have.Stop != nil && *have.Stop
-			switch owned := s.owned(have); {
-			case owned != nil:
-				return &refusal{owned.Error()}
-			case stopped && !deploy:
-				return &refusal{fmt.Sprintf("the Nomad job %q was stopped by an operator: run app.Deploy to bring it back", *s.job.ID)}
-			case have.Meta[metaSpec] == s.hash && !stopped:
-				return nil
-			}
-			index = *have.JobModifyIndex
-		}
-		err = p.submit(ctx, s, index)
-		switch {
-		case !isForbidden(err) || deploy:
-		case index == 0:
-			return &refusal{fmt.Sprintf("Nomad has no job %q, and this token may not register it: run app.Deploy first, in namespace %q, with a token that has submit-job",
-				*s.job.ID, p.namespace())}
-		default:
-			p.cfg.Logger.Warn("mn: the Nomad job is another than this program would register, and its token may not: run app.Deploy",
-				"job", *s.job.ID)
-			return nil
+		if err = p.submit(ctx, s, index); isForbidden(err) && !deploy {
+			return p.makeDo(s, index)
 		}
 		if !isConflict(err) {
 			return err
 		}
 	}
 	return err
+}
+
+// registered looks at the job that Nomad has: whether it is as it should be, or else the index at
+// which it may be replaced; 0 if there is none.
+func (p *Provisioner) registered(ctx context.Context, s *spec, deploy bool) (index uint64, done bool, err error) {
+	have, err := p.jobInfo(ctx, *s.job.ID)
+	if isMissing(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	stopped := have.Stop != nil && *have.Stop
+	switch owned := s.owned(have); {
+	case owned != nil:
+		return 0, false, &refusal{owned.Error()}
+	case stopped && !deploy:
+		return 0, false, &refusal{fmt.Sprintf("the Nomad job %q was stopped by an operator: run app.Deploy to bring it back", *s.job.ID)}
+	}
+	return *have.JobModifyIndex, have.Meta[metaSpec] == s.hash && !stopped, nil
+}
+
+// makeDo is for a token that may not register: another specification of the job will do.
+func (p *Provisioner) makeDo(s *spec, index uint64) error {
+	if index == 0 {
+		return &refusal{fmt.Sprintf("Nomad has no job %q, and this token may not register it: run app.Deploy first, in namespace %q, with a token that has submit-job",
+			*s.job.ID, p.namespace())}
+	}
+	p.cfg.Logger.Warn("mn: the Nomad job is another than this program would register, and its token may not: run app.Deploy",
+		"job", *s.job.ID)
+	return nil
 }
 
 func (p *Provisioner) jobInfo(ctx context.Context, id string) (*api.Job, error) {
