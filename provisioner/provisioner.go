@@ -63,8 +63,20 @@ type Provisioner interface {
 	// that have ended are no error.
 	Kill(id string)
 	// Close ends what is left of its workers and waits for their end, or until ctx
-	// is done. Nothing is launched afterwards.
+	// is done. Nothing is launched afterwards. Workers of a platform that does not end with
+	// this process may be left to end by themselves, where its configuration says so.
 	Close(ctx context.Context) error
+}
+
+// Deployer is an extra ability of a provisioner, found by assertion: to register with its
+// platform beforehand what workers are launched from. [mn.App.Deploy] uses it.
+//
+// [mn.App.Deploy]: https://pkg.go.dev/github.com/multinode/mn#App.Deploy
+type Deployer interface {
+	// Deploy registers the pools, by name and with what one worker needs, for the app that
+	// has opened the provisioner. It blocks for exchanges with the platform. Registering
+	// again what has not changed changes nothing; any number of processes may do so at once.
+	Deploy(ctx context.Context, pools map[string]Resources) error
 }
 
 // None launches nothing: for programs that only start and watch tasks, which others

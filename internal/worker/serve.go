@@ -63,7 +63,7 @@ func (w *worker) nextOp() uint64 {
 func (p *Process) Serve(slot backend.Slot) error {
 	pool := p.Pools[slot.Pool]
 	if pool == nil {
-		p.exit(slot, fmt.Sprintf("this app has no handler for %q", slot.Pool))
+		p.refuse(slot, fmt.Sprintf("the worker's app has no handler for %q", slot.Pool))
 		return fmt.Errorf("no handler for %q: register the definition with a handler in mn.Config.Definitions", slot.Pool)
 	}
 	w := &worker{proc: p, pool: pool, slot: slot, ctx: p.serving, stop: func() {}}
@@ -264,9 +264,18 @@ func pause(ctx context.Context, try int) bool {
 // exit gives a slot back whose worker ends without a task. Should it fail, the
 // session's end or a sweep frees the slot.
 func (p *Process) exit(slot backend.Slot, note string) {
+	p.giveBack(slot.Pool, backend.SlotExit{Slot: slot.ID, Note: note})
+}
+
+// refuse gives a slot back that this process cannot serve; tasks that wait show the note.
+func (p *Process) refuse(slot backend.Slot, note string) {
+	p.giveBack(slot.Pool, backend.SlotExit{Slot: slot.ID, Note: note, Refused: true})
+}
+
+func (p *Process) giveBack(pool string, e backend.SlotExit) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.Session.Lease)
 	defer cancel()
-	if err := p.Store.Exit(ctx, []backend.SlotExit{{Slot: slot.ID, Note: note}}); err != nil {
-		p.Logger.Warn("mn: worker slot not freed, a sweep will", "pool", slot.Pool, "slot", slot.ID, "error", err)
+	if err := p.Store.Exit(ctx, []backend.SlotExit{e}); err != nil {
+		p.Logger.Warn("mn: worker slot not freed, a sweep will", "pool", pool, "slot", e.Slot, "error", err)
 	}
 }

@@ -66,7 +66,7 @@ func TestSlotWithoutAHandlerIsGivenBack(t *testing.T) {
 		var exits []backend.SlotExit
 		r.exited = func(e backend.SlotExit) { exits = append(exits, e) }
 		require.ErrorContains(t, r.Serve(backend.Slot{ID: "x", Pool: "other"}), `no handler for "other"`)
-		require.Equal(t, []backend.SlotExit{{Slot: "x", Note: `this app has no handler for "other"`}}, exits)
+		require.Equal(t, []backend.SlotExit{{Slot: "x", Note: `the worker's app has no handler for "other"`, Refused: true}}, exits)
 	})
 }
 

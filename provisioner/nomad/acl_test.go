@@ -1,0 +1,111 @@
+package nomad_test
+
+import (
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multinode/mn"
+	"github.com/multinode/mn/provisioner/nomad"
+)
+
+// policy reads a policy from the documentation, so that what it says is what is tested.
+func policy(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/nomad.md")
+	require.NoError(t, err)
+	found := regexp.MustCompile("(?s)```hcl\n# policy: " + name + "\n(.*?)```").FindSubmatch(text)
+	require.NotNil(t, found, "docs/nomad.md has no policy %q", name)
+	return string(found[1])
+}
+
+// token makes one with the rules.
+func (a *agent) token(t *testing.T, name, rules string) string {
+	t.Helper()
+	_, err := a.client.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil)
+	require.NoError(t, err)
+	token, _, err := a.client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
+	require.NoError(t, err)
+	return token.SecretID
+}
+
+func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
+	path := needNomad(t)
+	secured := startAgent(t, path, "acl {\n  enabled = true\n}\n")
+	t.Cleanup(secured.stop)
+	deploy, run := secured.token(t, "deploy", policy(t, "deploy")), secured.token(t, "run", policy(t, "run"))
+	weak := secured.token(t, "weak", `namespace "default" { capabilities = ["dispatch-job", "read-job"] }`)
+
+	r := newRigAt(t, secured, func(c *nomad.Config) { c.Token = run; c.PlacementTimeout = 500 * time.Millisecond }, pid, crash, deaf, greedy, count)
+	job := greedy.On(r.app)
+	id, err := job.Start(t.Context(), 1)
+	require.NoError(t, err)
+	awaitReason(t, job, id, "run app.Deploy first") // nothing is registered yet
+	require.NoError(t, job.Cancel(t.Context(), id))
+
+	deployer := r.config
+	deployer.Token = deploy
+	app, b, err := newApp(t, r.url, "app", nomad.New(deployer), pid, crash, deaf, greedy, count)
+	require.NoError(t, err)
+	require.NoError(t, app.Deploy(t.Context()))
+	require.NoError(t, app.Close())
+	require.NoError(t, b.Close())
+
+	t.Run("run", func(t *testing.T) {
+		require.NoError(t, r.app.Deploy(t.Context()), "what is registered already needs no right")
+		_, err := pid.On(r.app).Call(t.Context(), 0)
+		require.NoError(t, err)
+		_, err = crash.On(r.app).Call(t.Context(), 3)
+		require.ErrorContains(t, err, "ended with exit code 3: first line\ncrashing on purpose")
+		id, err := job.Start(t.Context(), 1)
+		require.NoError(t, err)
+		awaitReason(t, job, id, "no capacity for 1000 CPU")
+		require.NoError(t, job.Cancel(t.Context(), id))
+		require.Eventually(t, func() bool {
+			stubs, _, err := secured.client.Jobs().PrefixList(r.config.Prefix + "--app--greedy/")
+			require.NoError(t, err)
+			for _, s := range stubs {
+				if !s.Stop {
+					return false
+				}
+			}
+			return len(stubs) > 0
+		}, 20*time.Second, 50*time.Millisecond, "not withdrawn")
+	})
+	t.Run("run may register nothing", func(t *testing.T) {
+		other := r.config
+		other.Args = []string{"-another"}
+		app, b, err := newApp(t, r.url, "app", nomad.New(other), pid)
+		require.NoError(t, err)
+		err = app.Deploy(t.Context())
+		require.ErrorContains(t, err, "submit-job for app.Deploy")
+		require.NotContains(t, err.Error(), run)
+		require.NoError(t, app.Close())
+		require.NoError(t, b.Close())
+	})
+	t.Run("none", func(t *testing.T) {
+		c := r.config
+		c.Token = "11111111-2222-3333-4444-555555555555"
+		app, b, err := newApp(t, r.url, "app", nomad.New(c), count)
+		require.NoError(t, err)
+		require.ErrorContains(t, app.Deploy(t.Context()), "the token of NOMAD_TOKEN or Config.Token is unknown, expired")
+		require.NoError(t, app.Close())
+		require.NoError(t, b.Close())
+	})
+	t.Run("weak", func(t *testing.T) {
+		require.NoError(t, r.app.Close()) // which would see the ends as well
+		c := r.config
+		c.Token = weak
+		app, b, err := newApp(t, r.url, "app", nomad.New(c), crash)
+		require.NoError(t, err)
+		_, err = crash.On(app).Call(t.Context(), 3)
+		require.ErrorIs(t, err, mn.ErrWorkerLost)
+		require.ErrorContains(t, err, "exit code 3 (its output is not shown: the token lacks read-logs)")
+		require.NoError(t, app.Close())
+		require.NoError(t, b.Close())
+	})
+}
