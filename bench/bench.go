@@ -77,6 +77,7 @@ func (b *bench) taskMeasures() []measure {
 		},
 		{name: "yield in a tight loop", unit: "ns", value: p.spinFor},
 		{name: "yield to watcher, p50", unit: "µs", value: p.watchFor},
+		{name: "size of a pending call", unit: "bytes", value: b.pendingSize, once: true},
 	}
 }
 

@@ -1,10 +1,7 @@
---! base fast pool task slot claim
+--! base fast claimjob pool task slot claim
 -- Leases tasks to a slot, or registers its worker as waiting.
 -- ARGV: slot, session, op, wait 0/1, nested 0/1, again 0/1, how many at most, how many handed over together
 -- Answers as claim in lib/claim.lua, or {'session'}.
-call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
-local id, ses, op, wait, nested, again = arg(), arg(), arg(), arg() == '1', arg() == '1', arg() == '1'
-local most, bundle = num(), arg()
 local s = slot(id)
 if not s then return { 'slot' } end
 if not s.ses then
@@ -25,7 +22,7 @@ if again or s.op == op then -- the same claim sent again, or a hand-over may hav
   end
   if got[2] then return got end
 end
-local reply = claim(ses, id, op, wait, nested, s.p, most, bundle)
+reply = claim(ses, id, op, wait, nested, s.p, most, bundle)
 if reply[1] == 'A' then
   s.op = op
   putslot(id, s)

@@ -58,3 +58,19 @@ local NESTED = 4503599627370496
 -- ACKED is how long a call's result waits to be acknowledged, in ms: many leases long.
 -- Whoever has not fetched it by then is gone.
 local ACKED = 300000
+
+-- ENDING is the size in bytes up to which a record is sent to those who wait for its end.
+local ENDING = 16384
+
+-- touchended tells those who wait for the end, and sends them the record; but not if it is
+-- about to be removed, because then they are to find it gone.
+local function touchended(t)
+  call('HDEL', P .. 't:' .. t.id, 'E')
+  local record = ''
+  if not t.m then
+    record = pack(call('HGETALL', P .. 't:' .. t.id))
+    if #record > ENDING then record = '' end
+  end
+  for _, instance in ipairs(unpackn(t.E)) do tell(instance, { 'E', t.id, record }) end
+  t.E = nil
+end

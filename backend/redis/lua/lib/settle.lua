@@ -1,5 +1,5 @@
 -- The warm path of settle.lua: calls that succeeded, whose workers go on, and other calls
--- for these.
+-- for these; or one job that succeeded, whose worker leaves.
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 local claims, warmclaims = {}, 0
 for i = 1, num() do claims[i] = { name = arg(), member = arg(), most = num() } end
@@ -21,6 +21,43 @@ local function warm()
   return true
 end
 
+-- warmjob ends a job with its slot; false if it is not as usual: locks, kept yields, others
+-- that wait for the slot.
+local function warmjob()
+  local id, lease, count = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 5])
+  if ARGV[at + 3] ~= '1' or ARGV[at + 11 + 2 * count] ~= '1' then return false end
+  local key = P .. 't:' .. id
+  local r = call('HMGET', key, 'k', 'L', 's', 'p', 'v', 'y', 'l', 'm', 'W', 'E', 'Z')
+  if r[1] ~= '1' or r[2] ~= lease or r[3] ~= 'R' or r[7] or r[8] or r[11] then return false end
+  local name, slot_ = r[4], string.match(lease, '^%d+:%d+:(.*)$')
+  local sl = unpackn(call('HGET', P .. 'slots', slot_) or nil)
+  local quota = call('HMGET', P .. 'meta', 'qcpu', 'qmem')
+  if not sl[1] or (quota[1] or '0') ~= '0' or (quota[2] or '0') ~= '0' or call('ZCARD', P .. 'q:' .. name) > 0
+    or count > 0 and (call('HGET', P .. 'p:' .. name, 'ky') or '0') ~= '0' then return false end
+  call('ZREM', P .. 'lease', id)
+  call('HDEL', P .. 'run:' .. name, id)
+  call('ZREM', P .. 'x:R:' .. name, id)
+  call('ZADD', P .. 'x:S:' .. name, '0', id)
+  local newest = count > 0 and tonumber(ARGV[at + 4 + 2 * count]) > tonumber(r[6] or 0)
+  if newest then
+    call('HSET', key, 's', 'S', 'v', r[5] + 1, 'z', NOWS, 'Z', 'S' .. lease, 'y', ARGV[at + 4 + 2 * count], 'r', ARGV[at + 5 + 2 * count])
+  else
+    call('HSET', key, 's', 'S', 'v', r[5] + 1, 'z', NOWS, 'Z', 'S' .. lease)
+  end
+  call('HDEL', key, 'L', 'w', 'W', 'f', 'fd', 'fn')
+  call('HDEL', P .. 'slots', slot_)
+  call('ZREM', P .. 'sl:' .. name, slot_)
+  call('HINCRBY', P .. 'meta', 'cpu', 0 - sl[4])
+  call('HINCRBY', P .. 'meta', 'mem', 0 - sl[5])
+  for _, instance in ipairs(unpackn(r[9] or nil)) do tell(instance, { 'W', id }) end
+  if r[10] then touchended({ id = id, E = r[10] }) end
+  return true
+end
+
+if n == 1 and not claims[1] and ARGV[at + 3] == '1' and warmjob() then
+  flush()
+  return { 'S' }
+end
 while #replies < n and warm() do replies[#replies + 1] = 'S' end
 send()
 

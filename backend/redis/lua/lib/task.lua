@@ -36,22 +36,6 @@ local function setindex(t, to)
   t.s = to
 end
 
--- ENDING is the size in bytes up to which a record is sent to those who wait for its end.
-local ENDING = 16384
-
--- touchended tells those who wait for the end, and sends them the record; but not if it is
--- about to be removed, because then they are to find it gone.
-local function touchended(t)
-  call('HDEL', tkey(t.id), 'E')
-  local record = ''
-  if not t.m then
-    record = pack(call('HGETALL', tkey(t.id)))
-    if #record > ENDING then record = '' end
-  end
-  for _, instance in ipairs(unpackn(t.E)) do tell(instance, { 'E', t.id, record }) end
-  t.E = nil
-end
-
 -- touch tells those who wait for a change, once: who wants the next asks again.
 local function touch(t)
   if t.W then
