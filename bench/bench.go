@@ -58,6 +58,8 @@ func (b *bench) taskMeasures() []measure {
 	idle := latency(b.callFloor, nil, maxSamples)
 	parallel := throughput(callers, b.callFloors)
 	return []measure{
+		// First, because the records of calls that have ended go some seconds later.
+		{name: "size of a pending call", unit: "bytes", value: b.pendingSize, once: true},
 		{
 			name: "call, idle, p50", unit: "µs", target: t.idle,
 			value: latency(p.call, nil, maxSamples), floor: idle,
@@ -77,7 +79,6 @@ func (b *bench) taskMeasures() []measure {
 		},
 		{name: "yield in a tight loop", unit: "ns", value: p.spinFor},
 		{name: "yield to watcher, p50", unit: "µs", value: p.watchFor},
-		{name: "size of a pending call", unit: "bytes", value: b.pendingSize, once: true},
 	}
 }
 

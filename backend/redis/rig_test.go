@@ -187,9 +187,9 @@ func (h *heard) Results(rs []backend.Result) {
 		h.results <- r
 	}
 }
-func (h *heard) Cancel(backend.Lease)    {}
-func (h *heard) Demand(string)           {}
-func (h *heard) Kill(string)             {}
+func (h *heard) Cancel(backend.Lease) {}
+func (h *heard) Demand(string)        {}
+func (h *heard) Kill(string)          {}
 
 // jobs and calls as the tests of single steps declare them.
 var specs = []backend.PoolSpec{

@@ -91,14 +91,13 @@ func optional(s string) []byte {
 }
 
 // fixedPart is what never changes of a task, as records hold it, but for the time of its
-// creation: netstrings of id, kind, pool, input, parent, depth.
+// creation: netstrings of kind, pool, input, parent, depth.
 func fixedPart(t *backend.Submission) []byte {
-	b := make([]byte, 0, 48+len(t.ID)+len(t.Pool)+len(t.Input)+len(t.Parent))
+	b := make([]byte, 0, 32+len(t.Pool)+len(t.Input)+len(t.Parent))
 	add := func(s string) {
 		b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
 		b = append(b, s...)
 	}
-	add(t.ID)
 	add(strconv.Itoa(int(t.Kind)))
 	add(t.Pool)
 	b = append(strconv.AppendInt(b, int64(len(t.Input)), 10), ':')
@@ -109,10 +108,10 @@ func fixedPart(t *backend.Submission) []byte {
 }
 
 // fixedFields is how many fields the fixed part of a record has, and assignmentFields how many
-// lua's assignment: the fixed part, lease, attempt, result, yields.
+// lua's assignment: id, the fixed part, lease, attempt, result, yields.
 const (
-	fixedFields      = 7
-	assignmentFields = fixedFields + 4
+	fixedFields      = 6
+	assignmentFields = 1 + fixedFields + 4
 )
 
 // parseAssignment reads lua's assignment.
@@ -170,11 +169,11 @@ func parseTask(id string, reply []any) (*backend.Task, error) {
 		began = terms[3]
 	}
 	t := &backend.Task{
-		ID: id, Kind: backend.Kind(number[int](fixed[1])), Pool: fixed[2], Status: st, Version: number[uint64](f["v"]),
-		Input: []byte(fixed[3]), Parent: fixed[4], Depth: number[int](fixed[5]), Result: optional(f["r"]),
+		ID: id, Kind: backend.Kind(number[int](fixed[0])), Pool: fixed[1], Status: st, Version: number[uint64](f["v"]),
+		Input: []byte(fixed[2]), Parent: fixed[3], Depth: number[int](fixed[4]), Result: optional(f["r"]),
 		Yields: number[uint64](f["y"]), Failure: failure(f["f"], f["fd"], f["fn"]), Attempt: number[int](f["a"]),
 		Errors: number[int](f["e"]), Crashes: number[int](f["x"]), Locks: locks, Removing: f["m"] == "1",
-		Created: moment(fixed[6]), Started: moment(began), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
+		Created: moment(fixed[5]), Started: moment(began), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
 	}
 	if why, ok := f["?"]; ok {
 		t.Reason, err = parseReason(t, why)

@@ -23,7 +23,7 @@ local function warm()
   local w = { op = op, slot = id, lease = tonumber(session[1]), margin = session[2], kill = 0 }
   if timeout > 0 then w.kill = timeout + p[3] + session[2] end
   local term, lost = terms(w)
-  local lease, attempt = leasetext(call('INCR', P .. 'ep'), w), (r[4] or 0) + 1
+  local lease, attempt = leasetext(call('INCR', P .. 'ep'), id), (r[4] or 0) + 1
   call('HSET', P .. 'slots', id, pack({ name, f[2], ses, f[4], f[5], op }))
   call('ZADD', P .. 'sl:' .. name, '0', id)
   call('HDEL', P .. 'p:' .. name, 'bl')
@@ -36,7 +36,7 @@ local function warm()
     for _, instance in ipairs(unpackn(r[8])) do tell(instance, { 'W', q[1] }) end
     call('HDEL', key, 'W')
   end
-  return { 'A', r[7] .. pack({ lease, attempt, r[5], r[6] }, 4) }
+  return { 'A', pack({ q[1] }) .. r[7] .. pack({ lease, attempt, r[5], r[6] }, 4) }
 end
 
 local reply = warm()

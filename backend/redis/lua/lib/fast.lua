@@ -30,8 +30,10 @@ local function terms(w)
   return w.terms, w.lost
 end
 
--- leasetext is a new lease, see lib/task.lua.
-local function leasetext(epoch, w) return int(epoch) .. ':' .. nonce() .. ':' .. w.slot end
+-- leasetext is a new lease, see lib/task.lua. That it is longer than hash-max-listpack-value is
+-- welcome: what is leased is looked at by many fields, for which the server is then much
+-- faster, while what waits stays small.
+local function leasetext(epoch, slot_) return int(epoch) .. ':' .. nonce() .. ':' .. slot_ end
 
 -- batches are commands that take any number of members, by command and key: all that one
 -- script has for a key goes in one command. send sends them.

@@ -85,14 +85,14 @@ local function lease(id, w, c, alone)
   local key = P .. 't:' .. id
   local r = call('HMGET', key, 'k', 's', 'o', 'x', 'W', 'v', 'a', 'D')
   if r[1] or r[2] ~= 'P' or not r[3] or r[5] or not joined(r[3]) or not alone and (r[4] or '0') ~= '0' then return nil end
-  local l = leasetext(c.epoch, w)
+  local l = leasetext(c.epoch, w.slot)
   c.epoch = c.epoch + 1
   local term, lost = terms(w)
   local attempt = (r[7] or 0) + 1
   call('HSET', key, 's', 'R', 'v', r[6] + 1, 'L', l, 'X', term, 'a', attempt)
   batch('ZADD', P .. 'lease', lost, id)
   batch('HSET', P .. 'run:' .. c.name, id, w.slot)
-  return r[8] .. #l .. ':' .. l .. #('' .. attempt) .. ':' .. attempt .. '0:1:0', (r[4] or '0') ~= '0'
+  return #id .. ':' .. id .. r[8] .. #l .. ':' .. l .. #('' .. attempt) .. ':' .. attempt .. '0:1:0', (r[4] or '0') ~= '0'
 end
 
 -- warmclaim gives a worker its next calls, or makes it wait; false if they are not as usual.

@@ -68,7 +68,7 @@ local function warm(left)
   if w.kind ~= '2' then return false end
   if not epoch then epoch = call('INCRBY', P .. 'ep', left) - left end
   epoch = epoch + 1
-  local lease = leasetext(epoch, w)
+  local lease = leasetext(epoch, w.slot)
   local term, lost = terms(w)
   if depth == '0' then
     call('HSET', P .. 't:' .. id, 'p', name, 'D', fixed, 'o', ses, 's', 'R', 'v', '2', 'L', lease, 'X', term, 'a', '1')
@@ -82,7 +82,7 @@ local function warm(left)
     w.hello = '1:A' .. #w.slot .. ':' .. w.slot .. #w.op .. ':' .. w.op
   end
   w.has = w.has + 1
-  say(w.session, w.hello .. fixed .. #lease .. ':' .. lease .. begun)
+  say(w.session, w.hello .. #id .. ':' .. id .. fixed .. #lease .. ':' .. lease .. begun)
   if w.spare > 0 then spares[name] = true end
   at = at + 6
   return true

@@ -1,6 +1,6 @@
 -- Tasks: their record, a hash at t:<id>, with short field names because there are many:
 --   k kind (1: a job; a call has none)  p pool  s status (P R G S F C)  v version
---   D what never changes, netstrings of: id, kind (1 job, 2 function), pool, input, parent, depth, created
+--   D what never changes, netstrings of: kind (1 job, 2 function), pool, input, parent, depth, created
 --   d depth, if it is not 0  o session that called
 --   r result or newest yield  y its number  f failure code  fd its detail  fn its note
 --   a attempts  e errors  x crashes  n not before  z ended
@@ -14,7 +14,7 @@ local function tkey(id) return P .. 't:' .. id end
 local function load(id)
   local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'w', 'X', 'E')
   if not r[3] then return nil end
-  local slot_, killat, margin
+  local killat, margin, slot_
   if r[14] then
     slot_ = string.match(r[14], '^%d+:%d+:(.*)$')
     killat, margin = string.match(r[16], '^%d+|(%d+)|(%d+)|')
@@ -99,14 +99,14 @@ local function unlease(t)
 end
 
 -- assignment is what a worker gets to know of its task, in netstrings.
-local function assignment(t, lease) return t.D .. pack({ lease, t.a, t.r, t.y }, 4) end
+local function assignment(t, lease) return pack({ t.id }) .. t.D .. pack({ lease, t.a, t.r, t.y }, 4) end
 
 -- grant leases a task that is in no queue to a worker, and returns its assignment.
 -- fresh are the fields of a record that is not stored yet.
 local function grant(t, w, fresh)
   setindex(t, 'R')
   t.a, t.v = (t.a or 0) + 1, t.v + 1
-  local lease = leasetext(call('INCR', P .. 'ep'), w)
+  local lease = leasetext(call('INCR', P .. 'ep'), w.slot)
   local term, lost = terms(w)
   call('HSET', tkey(t.id), 's', 'R', 'L', lease, 'X', term, 'a', t.a, 'v', t.v, unpack(fresh or {}))
   call('ZADD', P .. 'lease', lost, t.id)
