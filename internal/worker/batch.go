@@ -50,7 +50,7 @@ type batch struct {
 	ends     []backend.Settlement
 	spare    []backend.Settlement // room for the ends of the next batch
 	begun    time.Time
-	sending  chan struct{} // closed when all that were dissolved are settled; nil when they are
+	sending  chan struct{} // closed when what was dissolved is settled; nil when it is
 }
 
 // executeAll executes tasks that were claimed together, and reports whether the worker
@@ -143,7 +143,7 @@ func (w *worker) dissolve() {
 		w.mu.Unlock()
 		return
 	}
-	earlier, done := b.sending, make(chan struct{})
+	done := make(chan struct{}) // none is there: nothing is claimed before the last one is settled
 	b.sending = done
 	w.mu.Unlock()
 	defer w.endSending(done)
@@ -162,16 +162,11 @@ func (w *worker) dissolve() {
 		answers, err := w.proc.Store.Settle(context.Background(), ends)
 		w.settled(attempts, ends, answers, err)
 	}
-	if earlier != nil {
-		<-earlier
-	}
 }
 
 func (w *worker) endSending(done chan struct{}) {
 	w.mu.Lock()
-	if w.batch.sending == done {
-		w.batch.sending = nil
-	}
+	w.batch.sending = nil
 	w.mu.Unlock()
 	close(done)
 }

@@ -215,6 +215,35 @@ func TestGoexitInABatchLosesNothing(t *testing.T) {
 	})
 }
 
+func TestGoexitInADissolvedBatchLosesNothing(t *testing.T) {
+	batchTest(t, 1, func(t *testing.T, b *batchRig) {
+		b.acts["exit"] = func(*Attempt) ([]byte, error) {
+			pass2(time.Second)
+			runtime.Goexit()
+			return nil, nil
+		}
+		b.refuseReleases(10 * time.Second)
+		b.batch("a", "exit", "rest")
+		pass(time.Minute)
+		b.succeed("a", "rest")
+		require.Equal(t, "FAILED ", b.result("exit"))
+	})
+}
+
+func TestGoexitOfAKilledWorkerWritesNothing(t *testing.T) {
+	batchTest(t, 1, func(t *testing.T, b *batchRig) {
+		b.acts["exit"] = func(a *Attempt) ([]byte, error) {
+			<-a.Context().Done()
+			runtime.Goexit()
+			return nil, nil
+		}
+		b.batch("a", "exit", "c")
+		b.Process.Kill("warm")
+		pass(time.Second)
+		require.Empty(t, b.ends.entries())
+	})
+}
+
 // deaf is a handler that returns only when it is released.
 func deaf(release <-chan struct{}) handler {
 	return func(*Attempt) ([]byte, error) { <-release; return nil, nil }
