@@ -21,7 +21,7 @@ func batchTest(t *testing.T, workers int, test func(t *testing.T, b *batchRig), 
 	synctest.Test(t, func(t *testing.T) { test(t, newBatchRig(t, workers, sets...)) })
 }
 
-const dissolved = 2 * batchBound // by then at the latest
+const dissolved = 2 * time.Millisecond // by then at the latest
 
 func TestBatchIsExecutedInOrderAndSettledTogether(t *testing.T) {
 	batchTest(t, 1, func(t *testing.T, b *batchRig) {
