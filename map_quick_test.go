@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -123,4 +124,30 @@ func TestMapThatIsBrokenOffLeavesNothingOfItsBatches(t *testing.T) {
 		pools, err := place.Namespace("test").Pools(t.Context())
 		return err == nil && len(pools) == 1 && pools[0].Pending+pools[0].Running == 0
 	}, 10*time.Second, time.Millisecond)
+}
+
+func TestEachIncompleteBatchOfInputsIsSentInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var starts log[time.Duration]
+		began := time.Now()
+		f := mn.NewFunction("gathered", func(context.Context, int) (int, error) {
+			starts.add(time.Since(began))
+			return 0, nil
+		}, mn.MaxWorkers(1))
+		inputs := func(yield func(int) bool) {
+			for i := range 34 { // the first 32 are a batch, and the timer goes on
+				if i == 32 {
+					pass(600 * time.Microsecond)
+				}
+				if !yield(i) {
+					return
+				}
+			}
+			pass(time.Hour)
+		}
+		assert.Len(t, collect(t, f.On(mntest.New(t, f)).Map(t.Context(), inputs)), 34)
+		all := starts.entries()
+		assert.Equal(t, []time.Duration{0, 1600 * time.Microsecond, 1600 * time.Microsecond}, all[31:],
+			"those that came last waited a millisecond for others")
+	})
 }

@@ -86,6 +86,16 @@ func TestEveryBatchIsDissolvedInTime(t *testing.T) {
 	})
 }
 
+func TestBatchIsNotDissolvedBeforeItIsOld(t *testing.T) {
+	batchTest(t, 1, func(t *testing.T, b *batchRig) {
+		b.batch("quick", "too") // its timer is set
+		pass(batchBound - 100*time.Microsecond)
+		b.batch("a", "b 900us", "c")
+		pass(900 * time.Microsecond)
+		require.Equal(t, [][]string{{"quick", "too"}, {"a", "b 900us", "c"}}, b.ends.entries())
+	})
+}
+
 // quicken has the worker that waits execute so many quick calls that it claims several again.
 func (b *batchRig) quicken() {
 	b.t.Helper()
@@ -125,6 +135,19 @@ func TestTaskCancelledBeforeItsTurnIsNotExecuted(t *testing.T) {
 			require.Equal(t, []string{first, "c"}, b.ran.entries())
 		})
 	}
+}
+
+func TestTaskCancelledBeforeItsTurnIsNotDeaf(t *testing.T) {
+	batchTest(t, 1, func(t *testing.T, b *batchRig) {
+		var slot string
+		b.acts["c"] = func(a *Attempt) ([]byte, error) { slot = a.Lease.Slot; return echo(a) }
+		b.batch("quick 500us", "x", "c")
+		b.cancel("x")
+		pass(time.Millisecond)
+		b.succeed("quick 500us", "c")
+		require.Equal(t, "CANCELLED ", b.result("x"))
+		require.Equal(t, "warm", slot, "the worker goes on: x has had no time to obey")
+	}, func(p *Pool) { p.Spec.Grace = 100 * time.Microsecond })
 }
 
 func TestTaskCancelledAfterItsTurnWaitsNotForTheOthers(t *testing.T) {
@@ -477,11 +500,11 @@ func TestFailedSettlementOfABatchIsRepeated(t *testing.T) {
 						}
 					}
 				}()
-				b.batch("a", "b", "c")
+				b.batch("a", "b 500us", "c")
 				b.submit("f", "next", 0)
 				pass(4 * lease)
-				b.succeed("a", "b", "c", "next")
-				require.Equal(t, []string{"a", "b", "c", "next"}, b.ran.entries())
+				b.succeed("a", "b 500us", "c", "next")
+				require.Equal(t, []string{"a", "b 500us", "c", "next"}, b.ran.entries())
 				require.Equal(t, !lost, beats > 3)
 				require.Empty(t, b.running())
 				require.Equal(t, 1, b.info("f").Idle)
