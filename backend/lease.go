@@ -24,14 +24,19 @@ type ClaimRequest struct {
 	// Nested claims only tasks with Depth > 0, on behalf of a worker whose handler
 	// waits for a call. It never ends the slot.
 	Nested bool
-	// Max is how many tasks the claim may return at once; 0 means 1. Where many wait it
-	// gets its share of them: as many as each slot of the pool would get. A task that
-	// was lost with a worker before comes alone, so that it takes no others with it.
+	// Max is how many tasks the claim may return at once; 0 means 1. A store may give
+	// fewer than it has, but not none. It gives at the most the slot's share, so that one
+	// worker does not take what others could execute meanwhile: the tasks that wait, those
+	// that wait for a retry not counted, divided by the slots of the pool and rounded up.
+	// The tasks come as single claims would return them one after another. One that was lost
+	// with a worker before (Crashes > 0) comes alone, so that it takes no others with it.
 	// Jobs come one by one, and so does what is claimed with Nested.
 	Max int
-	// Bundle is how many tasks that are submitted together may be handed over to the waiting
-	// worker before another one is woken: so many that they take less time than that costs.
-	// 0 means 1; it is at most Max.
+	// Bundle is how many tasks of one Submit may be handed over to the waiting worker before
+	// another one is woken: so many that they take less time than that costs. 0 means 1; it
+	// is at most Max. A store may hand over fewer, or ignore it. What comes one by one with
+	// Max does here too, and a nested task is never added to others: each goes to a worker of
+	// its own where there is one, because a handler waits for it.
 	Bundle int
 }
 

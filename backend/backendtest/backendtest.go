@@ -58,6 +58,9 @@ var topics = []struct {
 	{"transition", transitionRules},
 	{"repeat", repeatRules},
 	{"exchange", exchangeRules},
+	{"batch", batchRules},
+	{"bundle", bundleRules},
+	{"batch exchange", batchExchangeRules},
 	{"stress", stressRules},
 }
 

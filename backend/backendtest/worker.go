@@ -61,7 +61,8 @@ type waiting struct {
 	*process
 	done chan struct{}
 	stop context.CancelFunc
-	a    *backend.Assignment
+	as   []backend.Assignment
+	a    *backend.Assignment // the first of them
 	err  error
 }
 
@@ -72,9 +73,8 @@ func (p *process) await(req backend.ClaimRequest) *waiting {
 	p.beside(func() {
 		defer close(c.done)
 		defer stop()
-		var as []backend.Assignment
-		if as, c.err = p.store.Claim(ctx, req); c.err == nil {
-			c.a = &as[0]
+		if c.as, c.err = p.store.Claim(ctx, req); c.err == nil {
+			c.a = &c.as[0]
 		}
 	})
 	return c
@@ -86,9 +86,15 @@ func (p *process) rest(pool, slot string, cooldown time.Duration) *waiting {
 	p.t.Helper()
 	req := p.request(slot)
 	req.Cooldown = cooldown
+	return p.restAs(pool, req)
+}
+
+// restAs is rest with a claim of the case's own.
+func (p *process) restAs(pool string, req backend.ClaimRequest) *waiting {
+	p.t.Helper()
 	before := p.pool(pool).Idle
 	c := p.await(req)
-	p.eventually(func() bool { return p.pool(pool).Idle > before || !c.pending() }, "worker %q of %q to be idle", slot, pool)
+	p.eventually(func() bool { return p.pool(pool).Idle > before || !c.pending() }, "worker %q of %q to be idle", req.Slot, pool)
 	return c
 }
 
@@ -118,6 +124,7 @@ func (c *waiting) gets(id string) *attempt {
 	c.t.Helper()
 	c.end()
 	require.NoError(c.t, c.err)
+	require.Len(c.t, c.as, 1)
 	require.Equal(c.t, id, c.a.Lease.Task)
 	return &attempt{c.process, c.a}
 }

@@ -93,7 +93,10 @@ func (s *store) claimFor(sl *slot, req *backend.ClaimRequest, room []backend.Ass
 			s.hintAll(fx) // others may have its room
 		}
 	}
-	w.op, w.next, w.most = req.Op, room, max(1, min(req.Bundle, req.Max))
+	w.op, w.next, w.most = req.Op, room, 1
+	if !req.Nested && p.spec.Kind == backend.Function {
+		w.most = max(1, min(req.Bundle, req.Max))
+	}
 	return nil, w, nil
 }
 

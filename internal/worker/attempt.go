@@ -46,12 +46,12 @@ func (w *worker) initAttempt(a *Attempt, as *backend.Assignment) {
 }
 
 // endWait is the end of an attempt's wait for its turn. It reports whether it was told to
-// stop meanwhile.
+// stop meanwhile, or killed.
 func (a *Attempt) endWait() (told bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.waiting = false
-	return a.cause != nil
+	return a.cause != nil || a.over
 }
 
 // Context is the handler's context. It ends when the attempt is to stop, and when

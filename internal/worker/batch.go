@@ -50,23 +50,26 @@ type batch struct {
 	ends     []backend.Settlement
 	spare    []backend.Settlement // room for the ends of the next batch
 	begun    time.Time
-	sending  chan struct{} // closed when the last batch that was dissolved is settled
+	sending  chan struct{} // closed when what was dissolved is settled; nil when it is
 }
 
 // executeAll executes tasks that were claimed together, and reports whether the worker
 // may go on.
 func (w *worker) executeAll(as []backend.Assignment) bool {
 	w.hold(as)
-	goesOn := true
-	var a *Attempt
-	for next, told := w.begin(); next != nil && goesOn; next, told = w.begin() {
-		a = next
+	var last *Attempt
+	for a, told := w.begin(); a != nil; a, told = w.begin() {
+		last = a
+		goesOn := false
 		if told {
 			goesOn = w.conclude(a, nil, nil, false)
 		} else {
 			goesOn = w.run(a)
 		}
 		w.lent.Wait() // as between tasks that are claimed one by one
+		if !goesOn {
+			return false // nothing more is written for it, or who abandoned it dissolves the batch
+		}
 	}
 	w.mu.Lock()
 	b := &w.batch
@@ -74,9 +77,9 @@ func (w *worker) executeAll(as []backend.Assignment) bool {
 	b.attempts, b.ends = nil, nil
 	w.mu.Unlock()
 	if len(ends) > 0 { // the last one had nothing to settle
-		w.send(a, attempts, ends)
+		w.send(last, attempts, ends)
 	}
-	return goesOn
+	return true
 }
 
 // hold registers the tasks of a batch.
@@ -140,10 +143,10 @@ func (w *worker) dissolve() {
 		w.mu.Unlock()
 		return
 	}
-	earlier, done := b.sending, make(chan struct{})
+	done := make(chan struct{}) // none is there: nothing is claimed before the last one is settled
 	b.sending = done
 	w.mu.Unlock()
-	defer close(done)
+	defer w.endSending(done)
 	for _, a := range tasks {
 		cause, ok := a.end(w.proc.Causes.Draining)
 		switch {
@@ -159,9 +162,13 @@ func (w *worker) dissolve() {
 		answers, err := w.proc.Store.Settle(context.Background(), ends)
 		w.settled(attempts, ends, answers, err)
 	}
-	if earlier != nil {
-		<-earlier
-	}
+}
+
+func (w *worker) endSending(done chan struct{}) {
+	w.mu.Lock()
+	w.batch.sending = nil
+	w.mu.Unlock()
+	close(done)
 }
 
 // watchBatches sees to it that batches which take long are dissolved. There is one timer
@@ -199,7 +206,15 @@ func (p *Process) dissolveOld() {
 	}
 }
 
-// waitSettled waits for what a dissolved batch has left to be settled.
+// isSettled reports whether nothing of a dissolved batch is left to be settled.
+func (w *worker) isSettled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.batch.sending == nil
+}
+
+// waitSettled waits for what a dissolved batch has left to be settled: whatever may end
+// the slot must come after it, because the slot's end takes what is leased to it as lost.
 func (w *worker) waitSettled() {
 	w.mu.Lock()
 	sending := w.batch.sending

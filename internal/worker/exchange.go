@@ -38,6 +38,7 @@ func (w *worker) nextTasks() ([]backend.Assignment, error) {
 	w.next = nextClaim{}
 	switch {
 	case n.req.Op == 0:
+		w.waitSettled()
 		return w.claim(w.ctx, w.request())
 	case !n.sent: // the exchange failed: the same claim again
 		return w.claim(w.ctx, n.req)
@@ -58,6 +59,9 @@ func (w *worker) nextTasks() ([]backend.Assignment, error) {
 func (w *worker) exchange(a *Attempt, ends []backend.Settlement) (answers []backend.Settled, done bool, err error) {
 	ex := w.proc.exchanger
 	if ex == nil || w.pool.Spec.Kind == backend.Job || a.offer != nil || a.lending.Load() != nil || w.ctx.Err() != nil {
+		return nil, false, nil
+	}
+	if !w.isSettled() { // the claim, which may retire the slot, waits for it, and these ends do not
 		return nil, false, nil
 	}
 	w.next = nextClaim{req: w.request()}

@@ -193,8 +193,6 @@ func (w *worker) serveOne() bool {
 		w.proc.exit(w.slot, "its process is shutting down")
 		return false
 	}
-	if len(as) == 1 {
-	}
 	if len(as) > 1 {
 		return w.executeAll(as)
 	}

@@ -154,6 +154,7 @@ func (a *Attempt) abandon() {
 	}
 	if !job {
 		w.lent.Wait()
+		w.waitSettled()
 		p.exit(w.slot, "its handler did not return within the grace")
 	}
 	p.leave(w)
