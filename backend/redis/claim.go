@@ -81,14 +81,8 @@ func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) ([]backe
 	return as, member, err
 }
 
-// bundle is how many tasks are handed over together: ten times ClaimRequest.Bundle, because
-// here waking another worker takes more than ten times what it takes within a process.
-func bundle(req backend.ClaimRequest) int {
-	if req.Bundle <= 1 {
-		return 1
-	}
-	return max(1, min(10*req.Bundle, req.Max))
-}
+// bundle is ClaimRequest.Bundle within its bounds.
+func bundle(req backend.ClaimRequest) int { return max(1, min(req.Bundle, req.Max)) }
 
 // assigned hands tasks over to the Claim that they were leased to. Those for which nobody
 // waits are handed back.

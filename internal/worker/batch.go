@@ -14,9 +14,9 @@ import (
 const (
 	// batchTime is how long a batch is meant to take.
 	batchTime = 500 * time.Microsecond
-	// bundleTime is how long tasks may take that one worker is given while others are idle:
-	// about as long as it takes to wake another one.
-	bundleTime = 10 * time.Microsecond
+	// leastBundle is how long tasks may take at least that one worker is given while others are
+	// idle: about as long as it takes to wake another one in this process.
+	leastBundle = 10 * time.Microsecond
 	// batchBound is how long one may take before it is dissolved, within as long again: so
 	// long may a result wait for others, or a task for its turn while other workers are idle.
 	batchBound = time.Millisecond
@@ -41,6 +41,12 @@ func (p pace) tasks(d time.Duration) int {
 		return 1
 	}
 	return min(max(1, int(d/time.Duration(p))), maxBatch)
+}
+
+// bundleTime is how long tasks may take that the worker is given while others are idle. Where
+// an exchange takes long so does waking another worker.
+func (w *worker) bundleTime() time.Duration {
+	return min(max(leastBundle, time.Duration(w.cost)/8), batchTime)
 }
 
 // batch is what a worker has claimed together. Its fields are guarded by the worker's mutex.

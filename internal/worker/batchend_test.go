@@ -338,12 +338,21 @@ func TestPace(t *testing.T) {
 	for range 100 {
 		p.add(0)
 	}
-	require.Equal(t, maxBatch, p.tasks(bundleTime), "it never is zero again")
+	require.Equal(t, maxBatch, p.tasks(leastBundle), "it never is zero again")
 	p = 0
 	p.add(100 * time.Microsecond)
-	require.Equal(t, []int{5, 1}, []int{p.tasks(batchTime), p.tasks(bundleTime)})
+	require.Equal(t, []int{5, 1}, []int{p.tasks(batchTime), p.tasks(leastBundle)})
 	p.add(900 * time.Microsecond)
 	require.Equal(t, pace(200*time.Microsecond), p)
 	p.add(time.Hour)
 	require.Equal(t, 1, p.tasks(batchTime))
+}
+
+func TestABundleIsAsLargeAsAnExchangeIsDear(t *testing.T) {
+	w := new(worker)
+	require.Equal(t, leastBundle, w.bundleTime(), "nothing is known yet")
+	w.cost = pace(200 * time.Microsecond)
+	require.Equal(t, 25*time.Microsecond, w.bundleTime())
+	w.cost = pace(time.Second)
+	require.Equal(t, batchTime, w.bundleTime(), "a batch is the limit")
 }

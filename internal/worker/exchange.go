@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"time"
 
 	"github.com/multinode/mn/backend"
 )
@@ -65,8 +66,12 @@ func (w *worker) exchange(a *Attempt, ends []backend.Settlement) (answers []back
 		return nil, false, nil
 	}
 	w.next = nextClaim{req: w.request()}
-	w.next.req.Max, w.next.req.Bundle = w.pace.tasks(batchTime), w.pace.tasks(bundleTime)
+	w.next.req.Max, w.next.req.Bundle = w.pace.tasks(batchTime), w.pace.tasks(w.bundleTime())
+	sample := w.next.req.Op%8 == 0 || w.cost == 0
 	w.next.got, err = ex.Exchange(context.Background(), ends, w.next.req)
+	if sample {
+		w.cost.add(time.Since(w.clock)) // since the last task ended
+	}
 	w.next.sent = err == nil
 	return w.next.got.Settled, true, err
 }

@@ -55,13 +55,8 @@ func (w *worker) run(a *Attempt) bool {
 	return goesOn
 }
 
-// measure notes how long an attempt took. Of those that come one by one a sample is enough.
+// measure notes how long an attempt took.
 func (w *worker) measure(a *Attempt) {
-	if !a.batched {
-		if w.singles++; w.singles%8 != 1 {
-			return
-		}
-	}
 	w.clock = time.Now()
 	w.pace.add(w.clock.Sub(a.begun))
 }

@@ -34,7 +34,8 @@ type worker struct {
 	// What follows belongs to the worker's goroutine. next is the claim that went with the
 	// last settlement, if one did.
 	next    nextClaim
-	pace    pace
+	pace    pace      // of its tasks
+	cost    pace      // of exchanges
 	singles int       // tasks that came one by one
 	clock   time.Time // when the last task ended
 	// Room for a single end.
