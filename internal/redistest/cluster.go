@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,12 +83,13 @@ func (c *Cluster) Owner(key string) int {
 	c.t.Helper()
 	slot := c.Slot(key)
 	for i := range c.Nodes {
-		ranges, err := c.admins[i].ClusterSlots(context.Background()).Result()
+		shards, err := c.admins[i].ClusterShards(context.Background()).Result()
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		for _, r := range ranges {
-			if int64(r.Start) <= slot && slot <= int64(r.End) && r.Nodes[0].ID == c.ids[i] {
+		for _, s := range shards {
+			serves := func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End }
+			if slices.ContainsFunc(s.Slots, serves) && s.Nodes[0].ID == c.ids[i] {
 				return i
 			}
 		}

@@ -33,11 +33,10 @@ type worker struct {
 
 	// What follows belongs to the worker's goroutine. next is the claim that went with the
 	// last settlement, if one did.
-	next    nextClaim
-	pace    pace      // of its tasks
-	cost    pace      // of exchanges
-	singles int       // tasks that came one by one
-	clock   time.Time // when the last task ended
+	next  nextClaim
+	pace  pace      // of its tasks
+	cost  pace      // of exchanges
+	clock time.Time // when the last task ended
 	// Room for a single end.
 	attempt [1]*Attempt
 	ends    [1]backend.Settlement
