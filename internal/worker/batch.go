@@ -35,6 +35,14 @@ func (p *pace) add(d time.Duration) {
 	*p = max(*p+(pace(d)-*p)/8, 1)
 }
 
+// addBounded is add for what may be disturbed: it takes no more than twice the mean.
+func (p *pace) addBounded(d time.Duration) {
+	if *p > 0 {
+		d = min(d, 2*time.Duration(*p))
+	}
+	p.add(d)
+}
+
 // tasks is how many take a time, at least one.
 func (p pace) tasks(d time.Duration) int {
 	if p == 0 {

@@ -346,6 +346,12 @@ func TestPace(t *testing.T) {
 	require.Equal(t, pace(200*time.Microsecond), p)
 	p.add(time.Hour)
 	require.Equal(t, 1, p.tasks(batchTime))
+	p = pace(80 * time.Microsecond)
+	p.addBounded(time.Hour)
+	require.Equal(t, pace(90*time.Microsecond), p)
+	p = 0
+	p.addBounded(time.Second)
+	require.Equal(t, pace(time.Second), p)
 }
 
 func TestABundleIsAsLargeAsAnExchangeIsDear(t *testing.T) {

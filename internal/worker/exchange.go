@@ -70,7 +70,7 @@ func (w *worker) exchange(a *Attempt, ends []backend.Settlement) (answers []back
 	sample := w.next.req.Op%8 == 0 || w.cost == 0
 	w.next.got, err = ex.Exchange(context.Background(), ends, w.next.req)
 	if sample {
-		w.cost.add(time.Since(w.clock)) // since the last task ended
+		w.cost.addBounded(time.Since(w.clock)) // since the last task ended
 	}
 	w.next.sent = err == nil
 	return w.next.got.Settled, true, err
