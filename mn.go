@@ -86,6 +86,7 @@ type App struct {
 	role        *provisioner.Worker // the slot that this process serves, if it was launched as a worker
 
 	joining sync.Mutex // one Join at a time
+	left    bool       // no more of them; guarded by joining
 	session backend.Session
 
 	closing  atomic.Bool   // no more starts and calls but those of handlers

@@ -46,7 +46,19 @@ func (h *host) Exited(w provisioner.Worker, e provisioner.Exit) { h.scaler.Exite
 func (a *App) join(ctx context.Context) error {
 	a.joining.Lock()
 	defer a.joining.Unlock()
+	if a.left {
+		return ErrAppClosed
+	}
 	return a.store.Join(ctx, a.session, (*inbox)(a))
+}
+
+// leave ends the session. A heartbeat that finds it gone from now on must not join anew:
+// that session would live until it expires, and be given work.
+func (a *App) leave(ctx context.Context) error {
+	a.joining.Lock()
+	a.left = true
+	a.joining.Unlock()
+	return a.store.Leave(ctx, a.session.ID)
 }
 
 // rejoin joins anew after the backend had ended the session. The results of calls
@@ -229,7 +241,7 @@ func (a *App) drain(ctx context.Context) error {
 	if failed := a.cfg.Provisioner.Close(closing(ctx, a.cfg.Timing.Drain)); failed != nil {
 		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
 	}
-	if failed := a.store.Leave(closing(ctx, exchangeBound), a.session.ID); failed != nil {
+	if failed := a.leave(closing(ctx, exchangeBound)); failed != nil {
 		a.cfg.Logger.Warn("mn: session not ended, it will expire", "error", failed)
 	}
 	close(a.closed)

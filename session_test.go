@@ -2,6 +2,7 @@ package mn_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,5 +150,27 @@ func TestHeartbeatAlsoBringsALostSessionBack(t *testing.T) {
 		require.Contains(t, get(t, c, id).Reason, `no app with a handler for "count" is running`)
 		store.down.Store(false)
 		require.Equal(t, mn.Succeeded, ended(t, c, id).Status)
+	})
+}
+
+func TestASessionThatHasLeftIsNotJoinedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ops log[string]
+		place := &tap{Backend: memory.New(), before: func(op string) error {
+			ops.add(op)
+			return nil
+		}, after: func(op string) error {
+			if op == "leave" {
+				time.Sleep(time.Minute) // the reply is slow, and heartbeats go on meanwhile
+			}
+			return nil
+		}}
+		app, err := mn.New(mn.Config{Name: "left", Backend: place, Definitions: []mn.Definition{mn.NewJob("count", counting)}})
+		require.NoError(t, err)
+		require.NoError(t, app.Close())
+		all := ops.entries()
+		left := slices.Index(all, "leave")
+		require.Contains(t, all[left:], "heartbeat")
+		require.NotContains(t, all[left:], "join")
 	})
 }

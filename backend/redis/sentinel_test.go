@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -66,6 +67,11 @@ func TestAPlannedFailoverLeavesNobodyAtTheOldPrimary(t *testing.T) {
 	l := startLoad(t, app, lostInFailover)
 	require.NoError(t, redistest.NewAdmin(t, w.Sentinels[0].Addr()).Do(t.Context(), "SENTINEL", "FAILOVER", redistest.MasterName).Err())
 	w.AwaitFailover()
+	old := redistest.NewAdmin(t, w.Primary.Addr())
+	require.Eventually(t, func() bool { // until then it takes writes, which are lost as documented
+		role, err := old.Do(t.Context(), "ROLE").Slice()
+		return err == nil && role[0] == "slave"
+	}, 30*time.Second, 50*time.Millisecond)
 	l.progress()
 	l.finish()
 	works(t, app)
