@@ -74,11 +74,15 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 		return nil, err
 	}
 	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)...)
-	err := s.pipe.do(ctx, cmd)
+	do := s.pipe.do
+	if sc == scriptBeat { // must not wait behind others whose connections are dead
+		do = s.b.rdb.Process
+	}
+	err := do(ctx, cmd)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed
 		again := append([]any{"eval", sc.text, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)
 		cmd = redis.NewCmd(ctx, again...)
-		err = s.pipe.do(ctx, cmd)
+		err = do(ctx, cmd)
 	}
 	switch {
 	case err == nil:
