@@ -67,10 +67,13 @@ func (w *worker) exchange(a *Attempt, ends []backend.Settlement) (answers []back
 	}
 	w.next = nextClaim{req: w.request()}
 	w.next.req.Max, w.next.req.Bundle = w.pace.tasks(batchTime), w.pace.tasks(w.bundleTime())
-	sample := w.next.req.Op%8 == 0 || w.cost == 0
+	var sent time.Time
+	if w.next.req.Op%8 == 0 || w.cost == 0 { // a sample is enough
+		sent = time.Now()
+	}
 	w.next.got, err = ex.Exchange(context.Background(), ends, w.next.req)
-	if sample {
-		w.cost.addBounded(time.Since(w.clock)) // since the last task ended
+	if !sent.IsZero() {
+		w.cost.addBounded(time.Since(sent))
 	}
 	w.next.sent = err == nil
 	return w.next.got.Settled, true, err

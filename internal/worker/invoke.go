@@ -57,7 +57,11 @@ func (w *worker) run(a *Attempt) bool {
 
 // measure notes how long an attempt took.
 func (w *worker) measure(a *Attempt) {
-	w.clock = time.Now()
+	if !a.batched {
+		w.pace.add(time.Since(a.begun))
+		return
+	}
+	w.clock = time.Now() // when the next one begins
 	w.pace.add(w.clock.Sub(a.begun))
 }
 
