@@ -42,6 +42,17 @@ func (p *place) pool(d mn.Definition) backend.PoolInfo {
 	return backend.PoolInfo{}
 }
 
+// cpus is the hardware of all slots at one moment, where each pool's slots have the given CPUs.
+func (p *place) cpus(of map[string]float64) (sum float64) {
+	p.t.Helper()
+	pools, err := p.Namespace("test").Pools(context.Background())
+	require.NoError(p.t, err)
+	for _, info := range pools {
+		sum += float64(info.Slots) * of[info.Spec.Name]
+	}
+	return sum
+}
+
 // double is the function for tests in which it does not matter.
 var double = mn.NewFunction("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
 

@@ -127,7 +127,7 @@ func TestQuotaBoundsAllPoolsTogetherAndEvictsIdleWorkers(t *testing.T) {
 		app := mntest.NewWith(t, mn.Config{
 			Backend: p, Definitions: []mn.Definition{a, b}, Quota: mn.Quota{CPU: 4},
 		})
-		used := func() float64 { return float64(p.pool(a).Slots)*1 + float64(p.pool(b).Slots)*2 }
+		used := func() float64 { return p.cpus(map[string]float64{"a": 1, "b": 2}) }
 		began := time.Now()
 		collect(t, a.On(app).Map(t.Context(), upTo(8)))
 		assert.Equal(t, 2*time.Second, time.Since(began).Truncate(time.Second), "four at a time")
