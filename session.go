@@ -46,6 +46,11 @@ func (h *host) Exited(w provisioner.Worker, e provisioner.Exit) { h.scaler.Exite
 func (a *App) join(ctx context.Context) error {
 	a.joining.Lock()
 	defer a.joining.Unlock()
+	return a.joinNow(ctx)
+}
+
+// joinNow is join for who holds joining.
+func (a *App) joinNow(ctx context.Context) error {
 	if a.left {
 		return ErrAppClosed
 	}
@@ -62,11 +67,20 @@ func (a *App) leave(ctx context.Context) error {
 }
 
 // rejoin joins anew after the backend had ended the session. The results of calls
-// made before will never come.
-func (a *App) rejoin(ctx context.Context) error {
-	if err := a.join(ctx); err != nil {
+// made before will never come. known is how often the session had been joined anew when
+// what told of the loss was sent: if that is no longer so, somebody has seen to it, and what
+// was begun since is of the new session.
+func (a *App) rejoin(ctx context.Context, known uint64) error {
+	a.joining.Lock()
+	defer a.joining.Unlock()
+	if a.process.Joins() != known {
+		return nil
+	}
+	sent := time.Now()
+	if err := a.joinNow(ctx); err != nil {
 		return err
 	}
+	a.process.Joined(sent)
 	a.calls.failAll(backend.CodeLost, "the backend lost this process's session")
 	return nil
 }
@@ -141,9 +155,10 @@ func (a *App) submit(ctx context.Context, subs []backend.Submission) ([]backend.
 	if a.closing.Load() && (attemptFrom(ctx) == nil || a.lifetime.Err() != nil) {
 		return nil, ErrAppClosed
 	}
+	joins := a.process.Joins()
 	answers, err := a.store.Submit(ctx, a.session.ID, subs)
 	if err != nil {
-		answers, err = a.submitAgain(ctx, subs, err)
+		answers, err = a.submitAgain(ctx, joins, subs, err)
 	}
 	for i := range answers {
 		if slot := answers[i].Slot; slot.ID != "" {
@@ -153,12 +168,12 @@ func (a *App) submit(ctx context.Context, subs []backend.Submission) ([]backend.
 	return answers, err
 }
 
-func (a *App) submitAgain(ctx context.Context, subs []backend.Submission, err error) ([]backend.Submitted, error) {
+func (a *App) submitAgain(ctx context.Context, joins uint64, subs []backend.Submission, err error) ([]backend.Submitted, error) {
 	if ctx.Err() != nil {
 		return nil, ctxError(ctx)
 	}
 	if errors.Is(err, backend.ErrSessionLost) {
-		if err := a.rejoin(ctx); err != nil {
+		if err := a.rejoin(ctx, joins); err != nil {
 			return nil, err
 		}
 	}

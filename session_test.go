@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/backend"
 	"github.com/multinode/mn/backend/memory"
 	"github.com/multinode/mn/mntest"
 )
@@ -173,4 +175,76 @@ func TestASessionThatHasLeftIsNotJoinedAgain(t *testing.T) {
 		require.Contains(t, all[left:], "heartbeat")
 		require.NotContains(t, all[left:], "join")
 	})
+}
+
+// late is a place whose heartbeats answer three seconds late if they bring bad news: by then
+// it may no longer be so.
+type late struct {
+	backend.Backend
+	down  atomic.Bool // heartbeats fail
+	joins log[string] // sessions
+}
+
+type lateStore struct {
+	backend.Store
+	*late
+}
+
+func (l *late) Namespace(name string) backend.Store { return &lateStore{l.Backend.Namespace(name), l} }
+
+func (s *lateStore) Join(ctx context.Context, ses backend.Session, in backend.Inbox) error {
+	s.joins.add(ses.ID)
+	return s.Store.Join(ctx, ses, in)
+}
+
+func (s *lateStore) Heartbeat(ctx context.Context, session string, leases []backend.Lease) ([]backend.LeaseState, error) {
+	if s.down.Load() {
+		pass(3 * time.Second)
+		return nil, errDown
+	}
+	states, err := s.Store.Heartbeat(ctx, session, leases)
+	if err != nil {
+		pass(3 * time.Second)
+	}
+	return states, err
+}
+
+// The session is lost, a call joins anew, and only then a heartbeat tells of the loss, or
+// fails after others have. What was begun meanwhile is of the new session.
+func TestALateHeartbeatTakesNothingFromANewSession(t *testing.T) {
+	for name, c := range map[string]struct {
+		down       bool
+		lost, call time.Duration // when the session is lost, and how much later the call is made
+	}{
+		"it tells of the loss": {false, 4 * time.Second, 2 * time.Second},
+		"it fails":             {true, 14 * time.Second, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				place := &late{Backend: memory.New()}
+				var executed atomic.Int64
+				long := mn.NewFunction("long", func(ctx context.Context, in int) (int, error) {
+					executed.Add(1)
+					select {
+					case <-time.After(time.Minute):
+						return in, nil
+					case <-ctx.Done():
+						return 0, context.Cause(ctx)
+					}
+				})
+				app := mntest.NewWith(t, mn.Config{Backend: place, Definitions: []mn.Definition{long}})
+				place.down.Store(c.down)
+				pass(c.lost)
+				require.NoError(t, place.Backend.Namespace("test").Leave(t.Context(), place.joins.entries()[0]))
+				pass(c.call)
+				call := long.On(app).Go(t.Context(), 7)
+				place.down.Store(false)
+				out, err := call.Wait(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, 7, out)
+				require.Len(t, place.joins.entries(), 2)
+				require.EqualValues(t, 1, executed.Load())
+			})
+		})
+	}
 }

@@ -26,6 +26,7 @@ func (p *Process) KeepAlive(ctx context.Context) {
 }
 
 func (p *Process) beat(ctx context.Context) {
+	joins := p.Joins()
 	attempts := slices.DeleteFunc(p.running(), (*Attempt).gaveUp) // those leases must run out
 	leases := make([]backend.Lease, len(attempts))
 	for i, a := range attempts {
@@ -37,11 +38,11 @@ func (p *Process) beat(ctx context.Context) {
 	states, err := p.Store.Heartbeat(bounded, p.Session.ID, leases)
 	switch {
 	case errors.Is(err, backend.ErrSessionLost):
-		p.rejoin(ctx, attempts)
+		p.rejoin(ctx, joins, attempts)
 	case err != nil:
 		p.fence(ctx, err)
 	default:
-		p.lastBeat = sent
+		p.alive(sent)
 		p.obey(attempts, states)
 	}
 }
@@ -70,7 +71,7 @@ func (p *Process) fence(ctx context.Context, err error) {
 		return
 	}
 	p.Logger.Warn("mn: heartbeat failed", "error", err)
-	if time.Since(p.lastBeat) < p.Session.Lease*4/5 {
+	if time.Since(p.born)-time.Duration(p.lastBeat.Load()) < p.Session.Lease*4/5 {
 		return
 	}
 	for _, a := range p.running() {
@@ -80,14 +81,33 @@ func (p *Process) fence(ctx context.Context, err error) {
 
 // rejoin begins anew after the backend declared this process lost, for example
 // because the machine slept.
-func (p *Process) rejoin(ctx context.Context, attempts []*Attempt) {
+func (p *Process) rejoin(ctx context.Context, joins uint64, attempts []*Attempt) {
 	p.Logger.Warn("mn: the backend lost this process's session; its attempts are lost, joining anew")
 	for _, a := range attempts {
 		a.stop(p.Causes.Lost)
 	}
-	if err := p.Rejoin(ctx); err != nil {
+	if err := p.Rejoin(ctx, joins); err != nil {
 		p.Logger.Warn("mn: join failed, will repeat", "error", err)
-		return
 	}
-	p.lastBeat = time.Now()
+}
+
+// alive notes that the session was alive when that was sent.
+func (p *Process) alive(sent time.Time) {
+	for at := int64(sent.Sub(p.born)); ; {
+		last := p.lastBeat.Load()
+		if at <= last || p.lastBeat.CompareAndSwap(last, at) {
+			return
+		}
+	}
+}
+
+// Joins is how often the session was joined anew. Who is told that it is lost and has read
+// this before asking knows whether that is still so.
+func (p *Process) Joins() uint64 { return p.joins.Load() }
+
+// Joined says that the session was joined anew, so that a heartbeat which failed before
+// takes nothing from what was begun since. sent is when the join was sent.
+func (p *Process) Joined(sent time.Time) {
+	p.joins.Add(1)
+	p.alive(sent)
 }

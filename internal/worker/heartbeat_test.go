@@ -123,11 +123,11 @@ func TestLostSessionIsJoinedAnewAndItsAttemptsAreLost(t *testing.T) {
 		var told log[error]
 		r := newRig(t, jobs(waiting(&told, 0)))
 		failures, join := 2, r.Rejoin
-		r.Rejoin = func(ctx context.Context) error {
+		r.Rejoin = func(ctx context.Context, known uint64) error {
 			if failures--; failures >= 0 {
 				return errDown
 			}
-			return join(ctx)
+			return join(ctx, known)
 		}
 		r.start("job", "a")
 		require.NoError(t, r.Leave(t.Context(), "me")) // as a sweep does to a machine that slept

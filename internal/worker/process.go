@@ -43,15 +43,18 @@ type Config struct {
 	// HardExit ends the process after an attempt was abandoned; nil where that would end
 	// more than the worker.
 	HardExit func()
-	// Rejoin joins the session anew after the backend had ended it.
-	Rejoin func(context.Context) error
+	// Rejoin joins the session anew after the backend had ended it, unless somebody has done
+	// so since Joins was known, and calls Joined.
+	Rejoin func(ctx context.Context, known uint64) error
 }
 
 // Process is this process's part in a namespace's work.
 type Process struct {
 	Config
 	exchanger  backend.Exchanger // Store, if it is one
-	lastBeat   time.Time         // monotonic; when the last successful heartbeat was sent
+	born       time.Time
+	lastBeat   atomic.Int64  // ns after born: when the last successful heartbeat was sent, or the session joined anew
+	joins      atomic.Uint64 // how often it has
 	serving    context.Context
 	stopServe  context.CancelFunc // no more claims for functions
 	settling   context.Context    // settlements that fail are repeated until its end
@@ -69,9 +72,9 @@ type Process struct {
 // NewProcess returns a process without workers. Its session must be joined by the caller.
 func NewProcess(c Config) *Process {
 	p := &Process{
-		Config:   c,
-		lastBeat: time.Now(),
-		workers:  make(map[string]*worker),
+		Config:  c,
+		born:    time.Now(),
+		workers: make(map[string]*worker),
 	}
 	p.exchanger, _ = c.Store.(backend.Exchanger)
 	p.serving, p.stopServe = context.WithCancel(context.Background())

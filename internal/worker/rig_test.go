@@ -149,8 +149,9 @@ func newRig(t *testing.T, pools ...*Pool) *rig {
 		Describe: func(_ *Attempt, err error) (*backend.Failure, bool) {
 			return &backend.Failure{Code: "error", Note: err.Error()}, true
 		},
-		Rejoin: func(ctx context.Context) error {
+		Rejoin: func(ctx context.Context, _ uint64) error {
 			r.rejoins.Add(1)
+			defer r.Joined(time.Now())
 			return r.Join(ctx, session, (*inbox)(r))
 		},
 	})
