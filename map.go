@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +16,6 @@ import (
 
 // DefaultMaxInFlight is how many calls of a Map are under way at a time.
 const DefaultMaxInFlight = 256
-
-// A Map sends inputs in batches of at most mapBatch, and an incomplete batch after
-// mapDelay: one exchange with the backend then carries many calls, and an input
-// never waits long for others.
-const (
-	mapBatch = 32
-	mapDelay = time.Millisecond
-)
 
 // MapOption changes one Map.
 type MapOption interface{ setMap(*mapOptions) }
@@ -108,6 +99,7 @@ type mapper[In, Out any] struct {
 	sending sync.Mutex // guards what follows; held while a batch is submitted
 	batch   []backend.Submission
 	numbers []int
+	bytes   int       // of the batch's inputs
 	begun   time.Time // the batch
 	timer   *time.Timer
 	armed   bool // it is running
@@ -150,60 +142,6 @@ func (m *mapper[In, Out]) unfinished() bool { return m.open > 0 }
 // item is the place of an input; the window grows to MaxInFlight as need be.
 func (m *mapper[In, Out]) item(number int) *mapItem { return &m.window[number%len(m.window)] }
 
-// put takes one input: it encodes it and adds it to the batch.
-func (m *mapper[In, Out]) put(in In) {
-	number := m.taken
-	m.grow()
-	m.taken++
-	m.open++
-	sub, err := m.f.submission(m.ctx, m.app, m.attempt, in)
-	*m.item(number) = mapItem{id: sub.ID}
-	if err != nil {
-		m.arrive(mapArrival{number: number, err: err})
-		return
-	}
-	m.sending.Lock()
-	defer m.sending.Unlock()
-	m.batch = append(m.batch, sub)
-	m.numbers = append(m.numbers, number)
-	if len(m.batch) >= mapBatch {
-		m.send()
-	} else if len(m.batch) == 1 {
-		m.begun = time.Now()
-		m.setTimer(mapDelay)
-	}
-}
-
-// setTimer sees to it that a batch does not wait for ever. The timer goes on when a batch
-// is sent, and looks after the one that is there when it fires: to set it anew for each
-// would cost as much as an exchange. The caller holds sending.
-func (m *mapper[In, Out]) setTimer(d time.Duration) {
-	switch {
-	case m.armed:
-		return
-	case m.timer == nil:
-		m.timer = time.AfterFunc(d, m.flushOld)
-	default:
-		m.timer.Reset(d)
-	}
-	m.armed = true
-}
-
-// flushOld is the timer.
-func (m *mapper[In, Out]) flushOld() {
-	m.sending.Lock()
-	defer m.sending.Unlock()
-	m.armed = false
-	if len(m.batch) == 0 {
-		return
-	}
-	if left := mapDelay - time.Since(m.begun); left > 0 {
-		m.setTimer(left)
-		return
-	}
-	m.send()
-}
-
 // grow makes room for one more input. In an unordered Map finished inputs may be
 // far ahead of the oldest unfinished one, so there the window is as long as that needs.
 func (m *mapper[In, Out]) grow() {
@@ -215,51 +153,6 @@ func (m *mapper[In, Out]) grow() {
 		longer[n%len(longer)] = *m.item(n)
 	}
 	m.window = longer
-}
-
-func (m *mapper[In, Out]) flush() {
-	m.sending.Lock()
-	defer m.sending.Unlock()
-	m.send()
-}
-
-// send submits the batch. The caller holds sending.
-func (m *mapper[In, Out]) send() {
-	if len(m.batch) == 0 || m.stopped {
-		return
-	}
-	m.app.calls.addAll(m.batch, m, m.numbers)
-	m.beginSubmit(m.numbers)
-	answers, err := m.app.submit(m.ctx, m.batch)
-	m.beginSubmit(nil)
-	for i := range m.batch {
-		failed := err
-		if failed == nil {
-			failed = answers[i].Err
-		}
-		if failed == nil {
-			continue
-		}
-		if _, ok := m.app.calls.take(m.batch[i].ID); ok {
-			failed = outward(failed, fmt.Sprintf("call of function %q", m.f.def.name))
-			m.arrive(mapArrival{number: m.numbers[i], err: failed})
-		}
-	}
-	clear(m.batch)
-	m.batch, m.numbers = m.batch[:0], m.numbers[:0]
-}
-
-// beginSubmit notes which inputs are on their way to the backend.
-func (m *mapper[In, Out]) beginSubmit(numbers []int) {
-	m.mu.Lock()
-	m.under = numbers
-	m.mu.Unlock()
-}
-
-func (m *mapper[In, Out]) submitting(number int) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Contains(m.under, number)
 }
 
 func (m *mapper[In, Out]) receive(numbers []int, rs []backend.Result) {

@@ -3,6 +3,7 @@ package mn_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/backend"
 	"github.com/multinode/mn/backend/memory"
 	"github.com/multinode/mn/mntest"
 )
@@ -150,4 +152,40 @@ func TestEachIncompleteBatchOfInputsIsSentInTime(t *testing.T) {
 		assert.Equal(t, []time.Duration{0, 1600 * time.Microsecond, 1600 * time.Microsecond}, all[31:],
 			"those that came last waited a millisecond for others")
 	})
+}
+
+// sized notes how many bytes of input each Submit has.
+type sized struct {
+	backend.Backend
+	bytes log[int]
+}
+
+type sizedStore struct {
+	backend.Store
+	*sized
+}
+
+func (s *sized) Namespace(name string) backend.Store {
+	return &sizedStore{s.Backend.Namespace(name), s}
+}
+
+func (s *sizedStore) Submit(ctx context.Context, session string, tasks []backend.Submission) ([]backend.Submitted, error) {
+	n := 0
+	for _, t := range tasks {
+		n += len(t.Input)
+	}
+	s.bytes.add(n)
+	return s.Store.Submit(ctx, session, tasks)
+}
+
+func TestMapSendsLargeInputsInSmallBatches(t *testing.T) {
+	place := &sized{Backend: memory.New()}
+	size := mn.NewFunction("size", func(_ context.Context, in string) (int, error) { return len(in), nil })
+	app := mntest.NewWith(t, mn.Config{Backend: place, Definitions: []mn.Definition{size}})
+	const large = 300_000
+	for n, err := range size.On(app).Map(t.Context(), slices.Values(slices.Repeat([]string{strings.Repeat("x", large)}, 20))) {
+		require.NoError(t, err)
+		require.Equal(t, large, n)
+	}
+	require.LessOrEqual(t, slices.Max(place.bytes.entries()), 1<<20+large+2, "a batch ends with the input that makes it a MiB")
 }

@@ -9,9 +9,14 @@ const (
 	// maxSteps is how many steps of a kind are under way at a time. With more of them each
 	// carries less, and the server's time goes into scripts rather than into tasks.
 	maxSteps = 1
-	// maxStep bounds how many tasks go into one: it holds up everybody else at the server.
+	// maxStep bounds the weight of one: it holds up everybody else at the server, and what it
+	// tells must not overfill the connections for messages, which the server then closes.
 	maxStep = 64
 )
+
+// weight is how much of a step something takes: one for each task, and one more for each
+// 16 KiB.
+func weight(tasks, bytes int) int { return tasks + bytes>>14 }
 
 // A combiner has what many goroutines want done at the same time done in common steps: a
 // script that does much at once costs the server far less than many scripts. What comes
@@ -28,13 +33,13 @@ type combiner[T any] struct {
 
 // combined is what one goroutine wants done.
 type combined[T any] struct {
-	what T
-	size int // tasks
-	done chan struct{}
+	what   T
+	weight int
+	done   chan struct{}
 }
 
 // do has what done, and waits for that or until ctx is done: it may then be done or not.
-func (c *combiner[T]) do(ctx context.Context, what *T, size int) error {
+func (c *combiner[T]) do(ctx context.Context, what *T, weight int) error {
 	c.mu.Lock()
 	if c.steps < maxSteps {
 		c.steps++
@@ -45,7 +50,7 @@ func (c *combiner[T]) do(ctx context.Context, what *T, size int) error {
 		}
 		return nil
 	}
-	x := &combined[T]{*what, size, make(chan struct{})}
+	x := &combined[T]{*what, weight, make(chan struct{})}
 	if ctx.Done() != nil {
 		c.own(&x.what)
 	}
@@ -79,8 +84,8 @@ func (c *combiner[T]) take() []*combined[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, sum := 0, 0
-	for n < len(c.waiting) && (n == 0 || sum+c.waiting[n].size <= maxStep) {
-		sum += c.waiting[n].size
+	for n < len(c.waiting) && (n == 0 || sum+c.waiting[n].weight <= maxStep) {
+		sum += c.waiting[n].weight
 		n++
 	}
 	if n == 0 {

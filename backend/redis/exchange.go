@@ -27,7 +27,11 @@ func (s *store) Exchange(ctx context.Context, ends []backend.Settlement, req bac
 	}
 	w, _ := s.register(req)
 	e := exchange{ends: ends, pool: pool, member: member, max: max(1, req.Max)}
-	err = s.exchanges.do(ctx, &e, len(ends))
+	bytes := 0
+	for i := range ends {
+		bytes += len(ends[i].Result)
+	}
+	err = s.exchanges.do(ctx, &e, weight(len(ends), bytes))
 	if err == nil {
 		err = e.err
 	}

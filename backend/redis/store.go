@@ -163,10 +163,11 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now, bytes := time.Now(), 0
 	s.mu.Lock()
 	ses := s.sessions[id]
 	for i := range tasks {
+		bytes += len(tasks[i].Input)
 		if ses != nil && tasks[i].Kind == backend.Function {
 			c := ses.calls[tasks[i].ID] // known if the submission is a repeat
 			c.since = now
@@ -175,7 +176,7 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 	}
 	s.mu.Unlock()
 	x := submits{session: id, tasks: tasks}
-	if err := s.submits.do(ctx, &x, len(tasks)); err != nil {
+	if err := s.submits.do(ctx, &x, weight(len(tasks), bytes)); err != nil {
 		return nil, err
 	}
 	if x.err != nil {

@@ -56,6 +56,8 @@ func checkListWhileChanging(w *world) {
 		checkList(w, job.On(client.App), stable, mn.WithStatus(mn.Succeeded))
 	}
 	over.raise()
+	w.beside.Wait()
+	w.eventually("what was removed before its end is gone", func() bool { return len(w.jobs()) == len(stable)+1 })
 }
 
 // churn starts jobs and removes them, before and after their end, until it is over.

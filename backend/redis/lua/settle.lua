@@ -6,24 +6,8 @@
 --       permanent 0/1, retry in ms, leave 0/1
 -- Answers a list with a status letter for each end, or 'lost'; then for each claim {'A',
 -- assignments …}, 'wait', or 'slot'.
-local function storeyields(t, list)
-  local newest
-  for _, y in ipairs(list) do
-    if y[1] > t.y then
-      t.y, newest = y[1], y[2]
-      local keep = pool(t.p).keep
-      if keep > 0 then
-        call('ZADD', P .. 'y:' .. t.id, y[1], pack({ int(y[1]), y[2] }))
-        call('ZREMRANGEBYRANK', P .. 'y:' .. t.id, 0, -keep - 1)
-      end
-    end
-  end
-  return newest
-end
-
 local function conclude(t, e)
-  local newest = storeyields(t, e.yields)
-  if newest then call('HSET', tkey(t.id), 'r', newest, 'y', t.y) end
+  storeyields(t, e.yields)
   unlease(t)
   local slot_ = t.g
   if e.outcome == '1' then

@@ -98,6 +98,24 @@ local function unlease(t)
   call('HDEL', P .. 'run:' .. t.p, t.id)
 end
 
+-- storeyields stores those yields of a running job that are new to it; each is number and
+-- data. It answers whether there were any.
+local function storeyields(t, list)
+  local newest
+  for _, y in ipairs(list) do
+    if y[1] > t.y then
+      t.y, newest = y[1], y[2]
+      local keep = pool(t.p).keep
+      if keep > 0 then
+        call('ZADD', P .. 'y:' .. t.id, y[1], pack({ int(y[1]), y[2] }))
+        call('ZREMRANGEBYRANK', P .. 'y:' .. t.id, 0, -keep - 1)
+      end
+    end
+  end
+  if newest then call('HSET', tkey(t.id), 'r', newest, 'y', t.y) end
+  return newest ~= nil
+end
+
 -- assignment is what a worker gets to know of its task, in netstrings.
 local function assignment(t, lease) return pack({ t.id }) .. t.D .. pack({ lease, t.a, t.r, t.y }, 4) end
 
