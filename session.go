@@ -221,7 +221,8 @@ func (e *errands) finish() {
 // still runs is told to stop, with ErrDraining as its context's cause, and is handed
 // back: PENDING again, with its attempt not counted. Handlers that do not return
 // within Timing.Drain are left behind; nothing they do is stored. Pending jobs stay
-// for other apps of the name. Later calls wait for the first and return its result.
+// for other apps of the name. Worker processes drain themselves, with ten seconds for what
+// runs. Later calls wait for the first and return its result.
 //
 // It returns ctx's error if not everything had finished by itself.
 func (a *App) Shutdown(ctx context.Context) error {
@@ -253,7 +254,7 @@ func (a *App) drain(ctx context.Context) error {
 	a.serveOnly(closing(ctx, exchangeBound), 0)
 	a.scaler.Pause()
 	err = a.process.Drain(ctx, err)
-	if failed := a.cfg.Provisioner.Close(closing(ctx, a.cfg.Timing.Drain)); failed != nil {
+	if failed := a.cfg.Provisioner.Close(closing(ctx, a.workersBound())); failed != nil {
 		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
 	}
 	if failed := a.leave(closing(ctx, exchangeBound)); failed != nil {
@@ -268,6 +269,15 @@ func (a *App) drain(ctx context.Context) error {
 		return fmt.Errorf("mn: shutdown of app %q: work was handed back unfinished: %w", a.cfg.Name, err)
 	}
 	return nil
+}
+
+// workersBound is how long workers may take to leave. Those of this process have been
+// drained by then; worker processes drain themselves when they are told to, as Run does.
+func (a *App) workersBound() time.Duration {
+	if _, out := a.cfg.Provisioner.(outOfProcess); out {
+		return runDrain + a.cfg.Timing.Drain + 2*time.Second
+	}
+	return a.cfg.Timing.Drain
 }
 
 // closing is a context for what must be tried even though ctx is done.

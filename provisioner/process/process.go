@@ -39,6 +39,7 @@ type Provisioner struct {
 // child is one worker process.
 type child struct {
 	cmd    *exec.Cmd
+	killed bool
 	output *tail
 }
 
@@ -111,11 +112,17 @@ func (p *Provisioner) Launch(w provisioner.Worker) {
 	p.running.Go(func() { p.watch(w, c) })
 }
 
+// errUnwanted is why a worker was not started after all.
+var errUnwanted = errors.New("the app that launched it is shutting down, or has killed it before")
+
 // watch starts a worker and sees it end.
 func (p *Provisioner) watch(w provisioner.Worker, c *child) {
 	p.mu.Lock()
 	began := time.Now()
-	err := c.cmd.Start()
+	err := errUnwanted
+	if !p.closed && !c.killed { // whoever signals it from now on finds its process
+		err = c.cmd.Start()
+	}
 	host := p.host
 	p.mu.Unlock()
 	refused := err != nil
@@ -129,7 +136,10 @@ func (p *Provisioner) watch(w provisioner.Worker, c *child) {
 		return // it ended by itself
 	}
 	note := "worker process could not be started: " + err.Error()
-	if !refused {
+	switch {
+	case errors.Is(err, errUnwanted):
+		refused = false // it says nothing of the program
+	case !refused:
 		note = c.obituary()
 		refused = c.cmd.ProcessState.ExitCode() == provisioner.ExitRefused
 	}
@@ -150,13 +160,16 @@ func (c *child) obituary() string {
 }
 
 // Kill implements [provisioner.Provisioner]: with SIGKILL.
-func (p *Provisioner) Kill(id string) { p.signal(id, syscall.SIGKILL) }
-
-func (p *Provisioner) signal(id string, sig syscall.Signal) {
+func (p *Provisioner) Kill(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.children[id]; c != nil && c.cmd.Process != nil {
-		_ = c.cmd.Process.Signal(sig) // it may just have ended
+	c := p.children[id]
+	if c == nil {
+		return
+	}
+	c.killed = true
+	if c.cmd.Process != nil {
+		_ = c.cmd.Process.Kill() // it may just have ended
 	}
 }
 

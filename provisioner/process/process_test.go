@@ -114,6 +114,7 @@ type rig struct {
 	*testing.T
 	app *mn.App
 	dir string
+	url string
 	out *strings.Builder
 }
 
@@ -121,6 +122,7 @@ func start(t *testing.T, defs ...mn.Definition) *rig {
 	t.Helper()
 	r := &rig{T: t, dir: t.TempDir(), out: new(strings.Builder)}
 	url := redistest.Start(t)
+	r.url = url
 	p := process.New(process.Env(dirVar+"="+r.dir, urlVar+"="+url), process.Output(r.out))
 	app, b, err := newApp(url, p, defs...)
 	require.NoError(t, err)
@@ -230,8 +232,44 @@ func TestShutdownHandsRunningWorkBack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_ = r.app.Shutdown(ctx)
-	require.Eventually(t, func() bool { return syscall.Kill(worker, 0) != nil }, 20*time.Second, 10*time.Millisecond)
-	_ = id
+	require.Error(t, syscall.Kill(worker, 0), "the worker process is gone")
+	client, b, err := newApp(r.url, provisioner.None, count)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, errors.Join(client.Close(), b.Close())) }()
+	info, err := count.On(client).Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, mn.Pending, info.Status)
+	require.Nil(t, info.Error)
+	require.Zero(t, info.Attempt, "it was handed back, which costs no attempt")
+	require.NoError(t, count.On(client).Remove(t.Context(), id))
+}
+
+// ended is a host that hears of exits.
+type ended struct{ exits chan provisioner.Exit }
+
+func (ended) Serve(provisioner.Worker) error                    { return nil }
+func (ended) Abandon(string)                                    {}
+func (e ended) Exited(_ provisioner.Worker, x provisioner.Exit) { e.exits <- x }
+
+func TestAWorkerThatIsNotWantedAnyMoreIsNotLeftRunning(t *testing.T) {
+	for name, unwanted := range map[string]func(*process.Provisioner){
+		"closed": func(*process.Provisioner) {}, "killed": func(p *process.Provisioner) { p.Kill("w") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				p, host := process.New(process.Command("sleep", "60"), process.Output(io.Discard)), ended{make(chan provisioner.Exit, 1)}
+				require.NoError(t, p.Open("app", host))
+				p.Launch(provisioner.Worker{ID: "w", Pool: "pool"})
+				unwanted(p)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				require.NoError(t, p.Close(ctx), "nothing had to be killed at last")
+				cancel()
+				x := <-host.exits
+				require.False(t, x.Refused)
+				require.NotEmpty(t, x.Note)
+			}
+		})
+	}
 }
 
 func TestMemoryBackendIsRefused(t *testing.T) {
