@@ -38,6 +38,8 @@ test-deps:
 	@tools/need.sh gcc 'gcc libc6-dev' 'a C compiler, for go test -race'
 	@tools/need.sh redis-server redis-server 'the server that backend/redis is tested against' \
 		|| echo 'tests that need redis-server are skipped'
+	@command -v "$${MN_NOMAD_BIN:-nomad}" >/dev/null || echo 'tests that need a Nomad agent are skipped:' \
+		'https://developer.hashicorp.com/nomad/install, or name the program in MN_NOMAD_BIN'
 
 .PHONY: test
 test: test-deps ## all tests of all modules with -race, and the library's coverage (ARGS, PKG, TIMEOUT)

@@ -61,7 +61,7 @@ var ours = map[string]string{
 
 // kinds are the types of the keys that are named for a task or a pool.
 var kinds = map[string]string{
-	"t:": "hash", "y:": "zset", "p:": "hash", "q:": "zset", "dl:": "zset", "idle:": "zset", "lent:": "zset", "run:": "hash",
+	"t:": "hash", "y:": "zset", "z:": "string", "p:": "hash", "q:": "zset", "dl:": "zset", "idle:": "zset", "lent:": "zset", "run:": "hash",
 	"sl:": "zset", "sv:": "set", "la:": "set", "x:P:": "zset", "x:R:": "zset", "x:G:": "zset", "x:S:": "zset", "x:F:": "zset",
 	"x:C:": "zset",
 }

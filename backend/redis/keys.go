@@ -11,6 +11,7 @@ import (
 //
 //	t:<id>     hash: a task, see lua/lib/task.lua
 //	y:<id>     sorted set: a job's kept yields by number
+//	z:<lease>  string, for a minute: how the attempt of a task ended whose record is gone
 //	x:<s>:<p>  sorted set: IDs of the jobs of pool p in status s, for lists
 //	pools      set: names of pools;  p:<p> hash: a pool's spec
 //	q:<p>      sorted set: pending tasks in order, nested ones below zero

@@ -45,8 +45,9 @@ var CountWords = mn.NewFunction("count-words", countWords, mn.MaxWorkers(4))
 
 // CountAll counts the words of all documents in parallel, and yields after each. MaxPending
 // is where the service says that it has enough to do; KeepYields lets a client that lost
-// its connection see the progress it missed.
-var CountAll = mn.NewJob("count-all", countAll, mn.MaxConcurrency(4), mn.MaxPending(100), mn.KeepYields(100))
+// its connection see the progress it missed. To count again does no harm, so a run whose
+// worker was lost is repeated.
+var CountAll = mn.NewJob("count-all", countAll, mn.MaxConcurrency(4), mn.MaxPending(100), mn.KeepYields(100), mn.Retries(1))
 
 const (
 	defaultTop = 10
