@@ -58,7 +58,8 @@ func (b *bench) taskMeasures() []measure {
 	idle := latency(b.callFloor, nil, maxSamples)
 	parallel := throughput(callers, b.callFloors)
 	return []measure{
-		// First, because the records of calls that have ended go some seconds later.
+		{name: "cache line to another core and back", unit: "ns", value: crossing},
+		// Early, because the records of calls that have ended go some seconds later.
 		{name: "size of a pending call", unit: "bytes", value: b.pendingSize, once: true},
 		{
 			name: "call, idle, p50", unit: "µs", target: t.idle,

@@ -51,7 +51,7 @@ func TestAllMeasuresAreTakenAndPrintedAsJSON(t *testing.T) {
 		names = append(names, fmt.Sprint(fields["measure"]))
 	}
 	assert.Equal(t, []string{
-		"size of a pending call",
+		"cache line to another core and back", "size of a pending call",
 		"call, idle, p50", "calls, 16 goroutines, each awaited", "map of 10000 inputs", "job, start to wait, p50",
 		"yield in a tight loop", "yield to watcher, p50",
 		"call, p50, 1000 jobs stored", "get, p50, 1000 jobs stored", "start, p50, 1000 jobs stored",

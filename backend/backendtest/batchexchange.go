@@ -81,6 +81,31 @@ var batchExchangeRules = []rule{
 		}
 		require.Equal(w.t, counts{Pending: 12 - len(batch) - got, Running: got, Slots: 1}, w.counts(calls))
 	})},
+	{"an exchange gives a task that was lost with a worker alone", optional(func(w *world) {
+		p := w.host(maxWorkers(2), crashes(3))
+		lost, a := p.run(task("lost", calls)), p.run(task("a", calls))
+		p.start(task("x", calls), task("y", calls))
+		lost.crash("") // it queues behind x and y
+		p.start(task("z", calls))
+		req := p.several(a.Lease.Slot, 64)
+		batch := p.exchanged(a.exchange(success, req), req)
+		for len(batch) > 0 {
+			if all := names(batch); len(all) > 1 {
+				require.NotContains(w.t, all, "lost")
+			}
+			ends := make([]backend.Settlement, len(batch))
+			for i := range batch {
+				ends[i] = success
+				ends[i].Lease = batch[i].Lease
+			}
+			req.Op++
+			x, err := w.store.(backend.Exchanger).Exchange(w.ctx, ends, req)
+			require.NoError(w.t, err)
+			batch = p.exchanged(x, req)
+		}
+		require.Equal(w.t, 2, p.result("lost").Attempt)
+		require.Equal(w.t, 1, p.result("z").Attempt)
+	})},
 	{"an exchange that finds nothing waits for a bundle", optional(func(w *world) {
 		p, c := w.host(maxWorkers(1)), w.client("c")
 		a := p.run(task("a", calls))
@@ -124,4 +149,19 @@ var batchExchangeRules = []rule{
 		require.Equal(w.t, len(batch)-1+len(next), w.pool(calls).Running)
 		p.end(backend.Succeeded, append(batch[1:], next...)...)
 	})},
+}
+
+// exchanged are the tasks that an exchange has brought; none if there was nothing to claim.
+func (p *process) exchanged(x backend.Exchanged, req backend.ClaimRequest) []*attempt {
+	p.t.Helper()
+	if x.Err != nil {
+		require.ErrorIs(p.t, x.Err, backend.ErrRetired)
+		return nil
+	}
+	if x.Claim != nil { // it has no cooldown
+		_, err := x.Claim.Wait(p.ctx)
+		require.ErrorIs(p.t, err, backend.ErrRetired)
+		return nil
+	}
+	return p.attempts(req.Slot, x.Tasks)
 }

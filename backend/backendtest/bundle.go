@@ -64,6 +64,24 @@ var bundleRules = []rule{
 		}
 		idle2.gets("o")
 	}},
+	{"tasks of two pools in turn all reach a worker that waits, or the queue", func(w *world) {
+		p := w.join("p", spec(calls, backend.Function), spec("other", backend.Function))
+		mine := p.restAs(calls, p.rests(p.worker(), 64))
+		theirs := p.restAs("other", p.rests(p.workers("other", 1)[0], 64))
+		var subs []backend.Submission
+		for i := range 6 {
+			subs = append(subs, task(fmt.Sprint("mine", i), calls), task(fmt.Sprint("theirs", i), calls))
+			subs[len(subs)-1].Pool = "other"
+		}
+		p.start(subs...)
+		for pool, idle := range map[string]*waiting{calls: mine, "other": theirs} {
+			idle.end()
+			require.NoError(w.t, idle.err)
+			got := p.attempts(idle.a.Lease.Slot, idle.as)
+			require.Equal(w.t, len(got), w.pool(pool).Running, "what is leased is in a worker's hand")
+			require.Equal(w.t, 6-len(got), w.pool(pool).Pending)
+		}
+	}},
 	{"a nested task is not added to others", func(w *world) {
 		p, c := w.host(maxWorkers(1)), w.client("c")
 		req := p.rests(p.worker(), 64)

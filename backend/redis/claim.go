@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -70,15 +71,25 @@ func (s *store) unregister(req backend.ClaimRequest, as []backend.Assignment, er
 // askAgain asks for a task whose message may have got lost. Should the message come after
 // all, the task is known to be in hand.
 func (s *store) askAgain(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, string, error) {
-	as, member, err := s.ask(ctx, req, req.Cooldown > 0, true)
+	as, member, err := s.send(ctx, req, true)
 	if len(as) > 0 {
 		s.mu.Lock()
 		for i := range as {
-			s.inHand[as[i].Lease.Nonce] = true
+			s.inHand[as[i].Lease.Nonce] = time.Now()
 		}
 		s.mu.Unlock()
 	}
 	return as, member, err
+}
+
+// messageBound is how long a message may be on its way.
+const messageBound = time.Minute
+
+// forgetInHand forgets leases whose message must have got lost.
+func (s *store) forgetInHand() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.inHand, func(_ uint64, since time.Time) bool { return time.Since(since) > messageBound })
 }
 
 // bundle is ClaimRequest.Bundle within its bounds.
@@ -93,16 +104,12 @@ func (s *store) assigned(slotID, op string, as []backend.Assignment) {
 		w = sl.waiters[op]
 	}
 	as = slices.DeleteFunc(as, func(a backend.Assignment) bool {
-		known := s.inHand[a.Lease.Nonce]
+		_, known := s.inHand[a.Lease.Nonce]
 		delete(s.inHand, a.Lease.Nonce)
 		return known
 	})
 	s.mu.Unlock()
-	switch {
-	case len(as) == 0:
-		return
-	case w != nil:
-		w.give(grant{as: as})
+	if len(as) == 0 || w != nil && w.give(grant{as: as}) {
 		return
 	}
 	s.b.start(func(ctx context.Context) {
@@ -143,7 +150,11 @@ func (s *store) begin(ctx context.Context, req backend.ClaimRequest) ([]backend.
 	}
 	w, again := s.register(req)
 	// Once it is sent the answer must be heard, for it may bring a task.
-	as, member, err := s.ask(context.WithoutCancel(ctx), req, req.Cooldown > 0, again)
+	ask := s.ask
+	if again {
+		ask = s.askAgain
+	}
+	as, member, err := ask(context.WithoutCancel(ctx), req)
 	if len(as) > 0 || err != nil {
 		s.unregister(req, as, err)
 		return as, nil, err
@@ -157,6 +168,13 @@ func (w *waiter) await(member string) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.member, w.looked = member, time.Now()
+}
+
+// known is how the backend knows it.
+func (w *waiter) known() string {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return w.member
 }
 
 // Wait implements [backend.Claiming].
@@ -198,10 +216,15 @@ func (w *waiter) wait(ctx context.Context) ([]backend.Assignment, error) {
 	}
 }
 
-// ask runs claim.lua. It returns the tasks, or how the backend knows the waiting worker.
-func (s *store) ask(ctx context.Context, req backend.ClaimRequest, waits, again bool) ([]backend.Assignment, string, error) {
+// ask asks for tasks for the first time.
+func (s *store) ask(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, string, error) {
+	return s.send(ctx, req, false)
+}
+
+// send runs claim.lua. It returns the tasks, or how the backend knows the waiting worker.
+func (s *store) send(ctx context.Context, req backend.ClaimRequest, again bool) ([]backend.Assignment, string, error) {
 	reply, _, err := s.texts(ctx, scriptClaim, []any{
-		req.Slot, req.Session, req.Op, flag(waits), flag(req.Nested), flag(again), max(1, req.Max), bundle(req),
+		req.Slot, req.Session, req.Op, flag(req.Cooldown > 0), flag(req.Nested), flag(again), max(1, req.Max), bundle(req),
 	})
 	if err != nil {
 		return nil, "", err
@@ -239,7 +262,7 @@ func readAssignments(texts []string) ([]backend.Assignment, error) {
 // retire ends the slot of a worker that was idle for its cooldown. It reports false if
 // the worker is a spare, got a task just now, or could not ask: then it waits on.
 func (s *store) retire(ctx context.Context, w *waiter) bool {
-	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "1"})
+	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.known(), "1"})
 	return err == nil && reply == "retired"
 }
 
@@ -249,7 +272,7 @@ func (s *store) withdraw(ctx context.Context, w *waiter) ([]backend.Assignment, 
 	why := ctx.Err()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeTimeout)
 	defer cancel()
-	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "0"})
+	reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.known(), "0"})
 	if err != nil || reply == "back" {
 		return nil, why
 	}
@@ -268,13 +291,16 @@ func (s *store) withdraw(ctx context.Context, w *waiter) ([]backend.Assignment, 
 // lookForTasks looks for tasks that were handed over by a message that got lost.
 func (s *store) lookForTasks(ctx context.Context) {
 	for _, w := range s.waiting(lookAfter) {
-		reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.member, "?"})
+		reply, err := s.text(ctx, scriptWithdraw, []any{w.req.Slot, w.known(), "?"})
 		if err != nil || reply != "gone" {
 			continue
 		}
-		as, _, err := s.askAgain(ctx, w.req)
-		if len(as) > 0 || err != nil && ctx.Err() == nil {
+		as, member, err := s.askAgain(ctx, w.req)
+		switch {
+		case len(as) > 0 || err != nil && ctx.Err() == nil:
 			w.give(grant{as, err})
+		case member != "": // it waits anew
+			w.await(member)
 		}
 	}
 }
@@ -296,10 +322,12 @@ func (s *store) waiting(age time.Duration) []*waiter {
 	return ws
 }
 
-// give hands w what it waits for, unless it has it already.
-func (w *waiter) give(g grant) {
+// give hands w what it waits for; false if it has something already.
+func (w *waiter) give(g grant) bool {
 	select {
 	case w.ch <- g:
+		return true
 	default:
+		return false
 	}
 }

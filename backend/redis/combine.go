@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -20,8 +21,8 @@ func weight(tasks, bytes int) int { return tasks + bytes>>14 }
 
 // A combiner has what many goroutines want done at the same time done in common steps: a
 // script that does much at once costs the server far less than many scripts. What comes
-// alone is done at once, by the goroutine that brought it; what comes while as many steps
-// as allowed are under way waits and goes together.
+// alone is done at once; what comes while as many steps as allowed are under way waits and
+// goes together.
 type combiner[T any] struct {
 	step func([]*T)
 	own  func(*T) // makes it keep what belongs to the caller, who may be gone before it is done
@@ -41,8 +42,11 @@ type combined[T any] struct {
 // do has what done, and waits for that or until ctx is done: it may then be done or not.
 func (c *combiner[T]) do(ctx context.Context, what *T, weight int) error {
 	c.mu.Lock()
-	if c.steps < maxSteps {
+	free := c.steps < maxSteps
+	if free {
 		c.steps++
+	}
+	if free && ctx.Done() == nil { // on this goroutine, which has nothing else to wait for
 		c.mu.Unlock()
 		c.step([]*T{what})
 		if next := c.take(); next != nil {
@@ -56,13 +60,25 @@ func (c *combiner[T]) do(ctx context.Context, what *T, weight int) error {
 	}
 	c.waiting = append(c.waiting, x)
 	c.mu.Unlock()
+	if free {
+		go c.goOn(c.take())
+	}
 	select {
 	case <-x.done:
 		*what = x.what
 		return nil
 	case <-ctx.Done():
+		c.forget(x)
 		return ctx.Err()
 	}
+}
+
+// forget sees to it that what its caller has given up is not done later, after what the
+// caller does about it.
+func (c *combiner[T]) forget(x *combined[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = slices.DeleteFunc(c.waiting, func(w *combined[T]) bool { return w == x })
 }
 
 // goOn does one step after another until nothing waits.

@@ -82,7 +82,7 @@ func TestAStepTakesNoMoreThanItsWeightAndAtLeastOne(t *testing.T) {
 	})
 }
 
-func TestWhoStopsWaitingMayUseWhatItBroughtAgain(t *testing.T) {
+func TestWhatIsGivenUpBeforeItsTurnIsNotDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
 		a := l.bring(t.Context(), "a", 1)
@@ -99,7 +99,28 @@ func TestWhoStopsWaitingMayUseWhatItBroughtAgain(t *testing.T) {
 		l.pass <- struct{}{}
 		require.Equal(t, "done a", <-a)
 		require.Equal(t, "done c", <-c, "the others do not suffer")
-		require.Equal(t, [][]string{{"a"}, {"b", "c"}}, l.steps)
+		require.Equal(t, [][]string{{"a"}, {"c"}}, l.steps)
+	})
+}
+
+func TestWhatIsGivenUpUnderWayKeepsWhatItBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		l.step = func(xs []*[]string) {
+			<-l.pass
+			l.steps = append(l.steps, slices.Clone(*xs[0]))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		brought := []string{"a"}
+		gone := make(chan error, 1)
+		go func() { gone <- l.do(ctx, &brought, 1) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-gone, context.Canceled, "though the step is under way")
+		brought[0] = "used for something else"
+		l.pass <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, [][]string{{"a"}}, l.steps)
 	})
 }
 

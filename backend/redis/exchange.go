@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/multinode/mn/backend"
 )
@@ -17,6 +18,14 @@ type exchange struct {
 	settled      []backend.Settled
 	claimed      any // the script's answer to the claim
 	err          error
+}
+
+// own makes x keep its slices.
+func (x *exchange) own() {
+	x.ends = slices.Clone(x.ends)
+	for i := range x.ends {
+		x.ends[i].Yields = slices.Clone(x.ends[i].Yields)
+	}
 }
 
 // Exchange implements [backend.Exchanger].

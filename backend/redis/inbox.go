@@ -224,18 +224,34 @@ func (s *store) deliver(session, payload string) {
 
 // message is one message under way: what it holds of one kind is delivered together.
 type message struct {
-	s        *store
-	slot, op string
-	tasks    []backend.Assignment // for the claim op of the slot
-	to       backend.Inbox
-	results  []backend.Result
+	s       *store
+	handed  []handed
+	to      backend.Inbox
+	results []backend.Result
 }
 
-// handOver gives tasks to the worker that they are for.
+// handed is what a message holds for one claim.
+type handed struct {
+	slot, op string
+	tasks    []backend.Assignment
+}
+
+// hand notes a task. Those of one claim need not follow each other in a message, but must
+// reach it together: it takes what it gets first, and waits no more.
+func (m *message) hand(slot, op string, a backend.Assignment) {
+	for i := len(m.handed) - 1; i >= 0; i-- {
+		if h := &m.handed[i]; h.slot == slot && h.op == op {
+			h.tasks = append(h.tasks, a)
+			return
+		}
+	}
+	m.handed = append(m.handed, handed{slot, op, []backend.Assignment{a}})
+}
+
+// handOver gives tasks to the workers that they are for.
 func (m *message) handOver() {
-	if len(m.tasks) > 0 {
-		m.s.assigned(m.slot, m.op, m.tasks)
-		m.tasks = nil
+	for i := range m.handed {
+		m.s.assigned(m.handed[i].slot, m.handed[i].op, m.handed[i].tasks)
 	}
 }
 
@@ -256,13 +272,9 @@ func (m *message) carryOut(session string, f []string) (int, error) {
 		m.s.taskEnded(f[1], f[2])
 		return n, nil
 	case "A":
-		if f[1] != m.slot || f[2] != m.op {
-			m.handOver()
-			m.slot, m.op = f[1], f[2]
-		}
 		a, err := parseAssignment(f[3:n])
 		if err == nil {
-			m.tasks = append(m.tasks, a)
+			m.hand(f[1], f[2], a)
 		}
 		return n, err
 	case "Q":
@@ -320,9 +332,10 @@ func (s *store) ends(ses *session, id string) bool {
 	case !known:
 	case c.answered:
 		delete(ses.calls, id)
-	default: // a repeat of the submission must not make it wait again
+	default: // a repeat of the submission must not make it wait again, nor find no record
 		c.ended = true
 		ses.calls[id] = c
+		return news
 	}
 	ses.acks = append(ses.acks, id)
 	return news

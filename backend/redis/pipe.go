@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -38,7 +39,7 @@ func (p *pipe) do(ctx context.Context, cmd redis.Cmder) error {
 	if p.flights < maxFlights {
 		p.flights++
 		p.mu.Unlock()
-		p.send([]redis.Cmder{cmd})
+		_ = p.alone(ctx, cmd)
 		p.land()
 		return cmd.Err()
 	}
@@ -97,6 +98,19 @@ func (p *pipe) fly(batch []*pending) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// alone executes a command that goes with no others, so that its caller's deadline can be
+// obeyed. Only that: the client takes a connection that it was dialling when a context was
+// cancelled for a sign that the server is down.
+func (p *pipe) alone(ctx context.Context, cmd redis.Cmder) error {
+	bound := time.Now().Add(exchangeTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(bound) {
+		bound = d
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), bound)
+	defer cancel()
+	return p.rdb.Process(ctx, cmd)
 }
 
 // send executes commands; each keeps its own error. Their callers' contexts do not end

@@ -76,7 +76,7 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)...)
 	do := s.pipe.do
 	if sc == scriptBeat { // must not wait behind others whose connections are dead
-		do = s.b.rdb.Process
+		do = s.pipe.alone
 	}
 	err := do(ctx, cmd)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed

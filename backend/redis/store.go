@@ -27,7 +27,7 @@ type store struct {
 	sessions map[string]*session
 	slots    map[string]*slot // whose workers live in this process
 	watching map[string]*watched
-	inHand   map[uint64]bool // leases got by asking again, whose message may still come
+	inHand   map[uint64]time.Time // leases got by asking again, and when: their message may still come
 }
 
 // session is a process's presence, with the calls whose results it awaits.
@@ -51,13 +51,13 @@ func newStore(b *Backend, namespace string) *store {
 	s := &store{
 		b: b, prefix: keyPrefix(b.opts.Prefix, namespace), pipe: &pipe{rdb: b.rdb},
 		sessions: make(map[string]*session), slots: make(map[string]*slot), watching: make(map[string]*watched),
-		inHand: make(map[uint64]bool),
+		inHand: make(map[uint64]time.Time),
 	}
 	s.absent = s.prefix + "-"
 	s.inbox = newInbox(s)
 	s.submits.step, s.exchanges.step = s.submitAll, s.exchangeAll
-	s.submits.own = func(x *submits) { x.tasks = slices.Clone(x.tasks) }
-	s.exchanges.own = func(x *exchange) { x.ends = slices.Clone(x.ends) }
+	s.submits.own = (*submits).own
+	s.exchanges.own = (*exchange).own
 	return s
 }
 
@@ -146,6 +146,11 @@ func (s *store) Leave(ctx context.Context, id string) error {
 	}
 	s.mu.Lock()
 	acks := slices.Concat(append(ses.ripening[:], ses.acks)...)
+	for id, c := range ses.calls {
+		if c.ended {
+			acks = append(acks, id)
+		}
+	}
 	s.mu.Unlock()
 	return s.acknowledge(ctx, ses, acks)
 }
@@ -156,6 +161,14 @@ type submits struct {
 	tasks   []backend.Submission
 	answers []backend.Submitted
 	err     error
+}
+
+// own makes x keep its slices.
+func (x *submits) own() {
+	x.tasks = slices.Clone(x.tasks)
+	for i := range x.tasks {
+		x.tasks[i].Locks = slices.Clone(x.tasks[i].Locks)
+	}
 }
 
 // Submit implements [backend.Client].
@@ -214,6 +227,11 @@ func (s *store) submitSome(xs []*submits, n int) {
 	}
 	replies, refusal, err := s.texts(context.Background(), scriptSubmit, args)
 	switch {
+	case len(xs) > 1 && (full(err) || errors.Is(err, backend.ErrForeign)): // which may concern some alone
+		for i := range xs {
+			s.submitSome(xs[i:i+1], len(xs[i].tasks))
+		}
+		return
 	case full(err):
 		for _, x := range xs {
 			x.answers = make([]backend.Submitted, len(x.tasks))
@@ -253,7 +271,10 @@ func (s *store) submissionsAnswered(ses *session, tasks []backend.Submission, an
 		c, waiting := ses.calls[tasks[i].ID]
 		switch {
 		case !waiting: // a job
-		case c.ended, answers[i].Err != nil:
+		case c.ended:
+			delete(ses.calls, tasks[i].ID)
+			ses.acks = append(ses.acks, tasks[i].ID)
+		case answers[i].Err != nil:
 			delete(ses.calls, tasks[i].ID)
 		default:
 			c.answered = true

@@ -39,6 +39,7 @@ func (s *store) tend(ctx context.Context) {
 				s.lookForResults(ctx, ses, time.Now().Add(-lookAfter))
 			}
 			s.lookForTasks(ctx)
+			s.forgetInHand()
 		case <-ctx.Done():
 			return
 		}
@@ -128,6 +129,9 @@ func (s *store) lookForSome(ctx context.Context, ses *session, before time.Time)
 		case !c.answered: // the submission may be on its way, so a missing record tells nothing
 			if now.Sub(c.since) > giveUpAfter {
 				delete(ses.calls, id)
+				if c.ended {
+					ses.acks = append(ses.acks, id)
+				}
 			}
 		case len(ids) < lookMost && c.since.Before(before):
 			ids = append(ids, id)

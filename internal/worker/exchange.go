@@ -41,7 +41,9 @@ func (w *worker) nextTasks() ([]backend.Assignment, error) {
 	case n.req.Op == 0:
 		w.waitSettled()
 		return w.claim(w.ctx, w.request())
-	case !n.sent: // the exchange failed: the same claim again
+	case !n.sent && w.ctx.Err() != nil: // the exchange failed, and may have brought tasks nevertheless
+		return w.recall(n.req, w.ctx.Err())
+	case !n.sent: // the same claim again
 		return w.claim(w.ctx, n.req)
 	case n.got.Tasks != nil:
 		return n.got.Tasks, nil

@@ -21,6 +21,11 @@ if again or s.op == op then -- the same claim sent again, or a hand-over may hav
     end
   end
   if got[2] then return got end
+  -- It may wait already, under settings that its process or another one has stored since.
+  for _, m in ipairs(call('ZRANGE', P .. 'idle:' .. s.p, 0, -1)) do
+    local w = worker(m)
+    if w.slot == id and w.op == op then call('ZREM', P .. 'idle:' .. s.p, m) end
+  end
 end
 reply = claim(ses, id, op, wait, nested, s.p, most, bundle)
 if reply[1] == 'A' then

@@ -54,6 +54,17 @@ local function send()
   batches, order = {}, {}
 end
 
+-- whole runs f, which may batch. If it meets something that is not ours, what it has done
+-- before is made whole, so that no task is left leased but in no list, and then it fails.
+local function whole(f)
+  local ok, err = pcall(f)
+  send()
+  if not ok then
+    flush()
+    error(err)
+  end
+end
+
 -- NESTED is what sets the queue's score of nested tasks below all others.
 local NESTED = 4503599627370496
 

@@ -58,8 +58,9 @@ if n == 1 and not claims[1] and ARGV[at + 3] == '1' and warmjob() then
   flush()
   return { 'S' }
 end
-while #replies < n and warm() do replies[#replies + 1] = 'S' end
-send()
+whole(function()
+  while #replies < n and warm() do replies[#replies + 1] = 'S' end
+end)
 
 local owners = {}
 local function joined(session)
@@ -121,14 +122,15 @@ end
 if #replies == n then
   local quota = call('HMGET', P .. 'meta', 'qcpu', 'qmem')
   if (quota[1] or '0') == '0' and (quota[2] or '0') == '0' then
-    for i, c in ipairs(claims) do
-      local reply = warmclaim(c)
-      if not reply then break end
-      replies[n + i] = reply
-      warmclaims = i
-    end
+    whole(function()
+      for i, c in ipairs(claims) do
+        local reply = warmclaim(c)
+        if not reply then break end
+        replies[n + i] = reply
+        warmclaims = i
+      end
+    end)
   end
-  send()
   if warmclaims == #claims then
     flush()
     return replies

@@ -88,8 +88,9 @@ local function warm(left)
   return true
 end
 
-while #replies < count and warm(count - #replies) do replies[#replies + 1] = '' end
-send()
+whole(function()
+  while #replies < count and warm(count - #replies) do replies[#replies + 1] = '' end
+end)
 if #replies == n and not next(spares) then
   flush()
   return replies
