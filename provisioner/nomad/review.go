@@ -139,8 +139,8 @@ func fromStub(s *api.AllocationListStub) *api.Allocation {
 	}
 }
 
-// inspect asks after one worker's job.
-func (p *Provisioner) inspect(ctx context.Context, k *worker) {
+// inspect asks after one worker's job. It reports false if there was no usable answer.
+func (p *Provisioner) inspect(ctx context.Context, k *worker) bool {
 	ctx, cancel := request(ctx)
 	defer cancel()
 	q := new(api.QueryOptions).WithContext(ctx)
@@ -150,11 +150,11 @@ func (p *Provisioner) inspect(ctx context.Context, k *worker) {
 	if alloc == "" {
 		stubs, _, err := p.client.Jobs().Allocations(child, false, q)
 		if err != nil {
-			return
+			return false
 		}
 		if len(stubs) == 0 {
 			p.inspectUnplaced(ctx, k, child)
-			return
+			return true
 		}
 		first := stubs[0]
 		for _, s := range stubs {
@@ -172,7 +172,10 @@ func (p *Provisioner) inspect(ctx context.Context, k *worker) {
 		p.mu.Lock()
 		p.forget(k)
 		p.mu.Unlock()
+	default:
+		return false
 	}
+	return true
 }
 
 // inspectUnplaced learns why a worker has no allocation.
@@ -216,6 +219,9 @@ func (p *Provisioner) expire(ctx context.Context) {
 		p.inspectWaiting(ctx, k)
 	}
 	for _, k := range late {
+		if !p.inspect(ctx, k) { // it may run, and no event has told; the next review asks again
+			break
+		}
 		p.mu.Lock()
 		note := k.note
 		p.mu.Unlock()
@@ -231,8 +237,8 @@ func (p *Provisioner) inspectWaiting(ctx context.Context, k *worker) {
 	p.mu.Lock()
 	state := k.state
 	p.mu.Unlock()
-	if state == waiting {
-		p.inspect(ctx, k)
+	if state == waiting && !p.inspect(ctx, k) {
+		return // it may run, and no event has told; the next review asks again
 	}
 	p.mu.Lock()
 	note := k.note
