@@ -38,7 +38,7 @@ func with(a *api.Allocation, change func(*api.Allocation)) *api.Allocation {
 	return a
 }
 
-func stopped(a *api.Allocation) { a.DesiredStatus = api.AllocDesiredStatusStop }
+func toldToStop(a *api.Allocation) { a.DesiredStatus = api.AllocDesiredStatusStop }
 
 func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -77,12 +77,12 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		},
 		"lost node": {with(ended(exitCode(0)), func(a *api.Allocation) { a.ClientStatus = api.AllocClientStatusLost }), "was lost with its node", false},
 		"drain": {
-			with(ended(exitCode(1)), func(a *api.Allocation) { stopped(a); a.DesiredTransition.Migrate = ptr(true) }),
+			with(ended(exitCode(1)), func(a *api.Allocation) { toldToStop(a); a.DesiredTransition.Migrate = ptr(true) }),
 			"was stopped from outside (nomad alloc stop, or its node was drained) and ended with exit code 1", false,
 		},
-		"job stop":        {with(ended(exitCode(1)), stopped), "was stopped with its Nomad job by an operator and ended with exit code 1", false},
-		"early stop":      {with(unstarted("Received", ""), stopped), "was stopped with its Nomad job by an operator before it started", true},
-		"preempted":       {with(ended(exitCode(1)), func(a *api.Allocation) { a.PreemptedByAllocation = "x"; stopped(a) }), "was preempted by a job of higher priority", false},
+		"job stop":        {with(ended(exitCode(1)), toldToStop), "was stopped with its Nomad job by an operator and ended with exit code 1", false},
+		"early stop":      {with(unstarted("Received", ""), toldToStop), "was stopped with its Nomad job by an operator before it started", true},
+		"preempted":       {with(ended(exitCode(1)), func(a *api.Allocation) { a.PreemptedByAllocation = "x"; toldToStop(a) }), "was preempted by a job of higher priority", false},
 		"no state at all": {&api.Allocation{ID: "x", ClientStatus: api.AllocClientStatusFailed}, "did not start", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 func TestWorkersThatEndByThemselvesAreNoFailure(t *testing.T) {
 	for name, a := range map[string]*api.Allocation{
 		"exit code 0": ended(exitCode(0)),
-		"drained":     with(ended(exitCode(0)), stopped),
+		"drained":     with(ended(exitCode(0)), toldToStop),
 		"no event":    with(ended(&api.TaskEvent{Type: "Started"}), func(a *api.Allocation) { a.ClientStatus = api.AllocClientStatusComplete }),
 	} {
 		_, byItself, _ := verdict(a)

@@ -132,14 +132,13 @@ func (p *Provisioner) registered(ctx context.Context, s *spec, deploy bool) (ind
 	if err != nil {
 		return 0, false, err
 	}
-	stopped := have.Stop != nil && *have.Stop
 	switch owned := s.owned(have); {
 	case owned != nil:
 		return 0, false, &refusal{owned.Error()}
-	case stopped && !deploy:
+	case stopped(have) && !deploy:
 		return 0, false, &refusal{fmt.Sprintf("the Nomad job %q was stopped by an operator: run app.Deploy to bring it back", *s.job.ID)}
 	}
-	return *have.JobModifyIndex, have.Meta[metaSpec] == s.hash && !stopped, nil
+	return *have.JobModifyIndex, have.Meta[metaSpec] == s.hash && !stopped(have), nil
 }
 
 // makeDo is for a token that may not register: another specification of the job will do.

@@ -88,13 +88,6 @@ func (p *Provisioner) list(ctx context.Context) {
 			missing = append(missing, k)
 		}
 	}
-	for _, pl := range p.pools {
-		for prefix, since := range pl.orphans {
-			if live[prefix] != nil || time.Since(since) > time.Hour {
-				p.unorphan(prefix)
-			}
-		}
-	}
 	p.mu.Unlock()
 	for _, a := range live {
 		p.saw(a)
@@ -102,6 +95,7 @@ func (p *Provisioner) list(ctx context.Context) {
 	for _, k := range missing {
 		p.inspect(ctx, k)
 	}
+	p.reviewOrphans(ctx, live)
 }
 
 // live lists the allocations of this app that are not over, by childPrefix.
@@ -182,7 +176,7 @@ func (p *Provisioner) inspect(ctx context.Context, k *worker) bool {
 func (p *Provisioner) inspectUnplaced(ctx context.Context, k *worker, child string) {
 	q := new(api.QueryOptions).WithContext(ctx)
 	job, _, err := p.client.Jobs().Info(child, q)
-	if isMissing(err) || err == nil && job.Stop != nil && *job.Stop {
+	if isMissing(err) || err == nil && stopped(job) {
 		p.refuse(k, fmt.Sprintf("the worker's Nomad job %q was stopped by an operator before it had a node", child))
 		return
 	}
