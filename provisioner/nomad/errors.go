@@ -84,15 +84,23 @@ func isTLS(err error) bool {
 		err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") || says(err, "HTTP request to an HTTPS server")
 }
 
+// launchRights are those without which nothing works.
+const launchRights = "dispatch-job and read-job, and submit-job for app.Deploy"
+
 // explain words a failed request for the user, with the remedy.
 func (p *Provisioner) explain(what string, err error) string {
+	return p.explainFor(what, launchRights, err)
+}
+
+// explainFor is explain for a request that needs other rights.
+func (p *Provisioner) explainFor(what, rights string, err error) string {
 	remedy := ""
 	var told *refusal
 	switch {
 	case errors.As(err, &told): // with its remedy
 	case isForbidden(err):
 		remedy = fmt.Sprintf("the token of NOMAD_TOKEN or Config.Token is unknown, expired, or lacks a right in namespace %q: "+
-			"it needs dispatch-job and read-job, and submit-job for app.Deploy", p.namespace())
+			"it needs %s", p.namespace(), rights)
 	case says(err, "nonexistent node pool"):
 		remedy = "create it with nomad node pool apply, or set Config.Placement.NodePool"
 	case says(err, "nonexistent namespace"):

@@ -44,7 +44,7 @@ func (p *Provisioner) withdraw(ctx context.Context, k *worker) {
 		return
 	}
 	p.cfg.Logger.Warn("mn: a worker that is not wanted any more cannot be withdrawn; it will end by itself",
-		"job", child, "error", p.explain("withdrawal (it needs deregister-job, or submit-job)", err))
+		"job", child, "error", p.explainFor("withdrawal", "deregister-job (or submit-job)", err))
 }
 
 // deregister stops a dispatched job. What gets no usable answer is repeated, as its answer may be

@@ -1,7 +1,10 @@
 package nomad
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,4 +79,42 @@ func TestAnOrphanCountsUntilItsJobIsOver(t *testing.T) {
 			until(t, p, "next", waiting)
 		})
 	}
+}
+
+// sharedBuffer is one that a logger writes and a test reads.
+type sharedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *sharedBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(text)
+}
+
+func (b *sharedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func TestAWithdrawalThatIsForbiddenNamesTheRightItNeeds(t *testing.T) {
+	c := newCluster(t)
+	log := new(sharedBuffer)
+	p, h := c.blind(t, func(r *http.Request) fault {
+		if r.Method == http.MethodDelete {
+			return fault{status: http.StatusForbidden, text: "Permission denied"}
+		}
+		return fault{}
+	}, func(cfg *Config) {
+		cfg.PlacementTimeout = time.Nanosecond
+		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	})
+	p.Launch(one("s"))
+	until(t, p, "s", waiting)
+	p.expire(t.Context())
+	h.exit(t, "s")
+	require.Contains(t, log.String(), `it needs deregister-job (or submit-job)`)
+	require.NotContains(t, log.String(), "dispatch-job", "it is not what the withdrawal needs")
 }
