@@ -44,8 +44,9 @@ type Exec struct {
 }
 
 // RawExec runs workers as plain processes of the node, without isolation. Nodes must allow it.
-// On Linux, Memory is a limit all the same where Nomad runs as root. Fields are those of Exec; without any, it is the file that the
-// present process was started from, for a cluster on one machine.
+// On Linux, Memory is a limit all the same where Nomad runs as root. Fields are those of Exec;
+// without any, it is the file that the present process was started from, for a cluster on one
+// machine.
 type RawExec struct {
 	Path     string
 	Artifact string
