@@ -136,5 +136,5 @@ func lateNote(node string, ts *api.TaskState, limit time.Duration) string {
 	if progress := progressOf(ts); progress != "" {
 		note += ": " + progress
 	}
-	return note + " (is a Nomad Variable of Config.Secrets missing, an image slow to pull? Config.StartTimeout says how long it may take)"
+	return note + " (is a Nomad Variable of Config.Secrets missing or not readable by the job, an image slow to pull? Config.StartTimeout says how long it may take)"
 }
