@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -218,7 +217,8 @@ func hasPassword(s string) bool {
 	return ok && password != "" && !strings.Contains(password, "${")
 }
 
-// placement is what applies to a pool.
+// placement is what applies to a pool. It shares no memory with the configuration, as
+// Config.Edit may change it.
 func (c *Config) placement(pool string) Placement {
 	p, o := c.Placement, c.Pools[pool]
 	if o.Datacenters != nil {
@@ -237,7 +237,9 @@ func (c *Config) placement(pool string) Placement {
 		p.MemoryMax = o.MemoryMax
 	}
 	p.Cores = p.Cores || o.Cores
-	p.Datacenters = slices.Clone(p.Datacenters)
+	p.Datacenters = clone(p.Datacenters)
+	p.Constraints = clone(p.Constraints)
+	p.Devices = clone(p.Devices)
 	return p
 }
 

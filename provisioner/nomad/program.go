@@ -68,7 +68,7 @@ func (d Docker) check() error {
 func (d Docker) task(t *api.Task, args []string) {
 	t.Driver = "docker"
 	t.Config = map[string]any{}
-	maps.Copy(t.Config, d.Options)
+	maps.Copy(t.Config, clone(d.Options))
 	t.Config["image"] = d.Image
 	if d.Command != "" {
 		t.Config["command"] = d.Command
