@@ -22,6 +22,15 @@ type refusal struct{ note string }
 
 func (r *refusal) Error() string { return r.note }
 
+// explained is a failure worded for the user; what caused it is there for errors.Is.
+type explained struct {
+	note  string
+	cause error
+}
+
+func (e *explained) Error() string { return e.note }
+func (e *explained) Unwrap() error { return e.cause }
+
 // status is an answer's HTTP status; 0 if there was none.
 func status(err error) int {
 	var answer api.UnexpectedResponseError

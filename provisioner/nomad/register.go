@@ -33,7 +33,7 @@ func (p *Provisioner) specOf(pl *pool, r provisioner.Resources) (*spec, error) {
 // Deploy implements [provisioner.Deployer]: it registers one parameterized job for each
 // pool, and changes nothing where Nomad has it already. Any number of processes may do so at the
 // same time; if their specifications differ, the last one's is in force. The token needs
-// submit-job and read-job.
+// submit-job and read-job. When ctx is done it registers no more, and the error wraps that of ctx.
 func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.Resources) error {
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
@@ -43,11 +43,25 @@ func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.R
 		if !open {
 			return errors.New("nomad: the provisioner is not open")
 		}
+		if err := ctx.Err(); err != nil {
+			failed = append(failed, fmt.Errorf("nomad: the job %q and those after it are not registered: %w", pl.job, err))
+			break
+		}
 		if err := p.deploy(ctx, pl, pools[name]); err != nil {
-			failed = append(failed, errors.New("nomad: "+p.explain(fmt.Sprintf("the job %q cannot be registered", pl.job), err)))
+			failed = append(failed, p.undeployed(ctx, pl, err))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// undeployed words why a pool's job is not registered.
+func (p *Provisioner) undeployed(ctx context.Context, pl *pool, err error) error {
+	what := fmt.Sprintf("nomad: the job %q cannot be registered", pl.job)
+	over := ctx.Err()
+	if over == nil || isFinal(err) {
+		return &explained{p.explain(what, err), err}
+	}
+	return &explained{p.clean(fmt.Sprintf("%s: %v (the last try: %v)", what, over, err)), over}
 }
 
 // deploy registers one pool's job, also where somebody has stopped it.
