@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -111,9 +110,7 @@ const (
 	DefaultStartTimeout     = 4 * time.Minute
 )
 
-const redacted = "[redacted]"
-
-// String writes the configuration without its token.
+// String writes the configuration without its secrets.
 func (c Config) String() string {
 	token := ""
 	if c.Token != "" {
@@ -128,13 +125,6 @@ func (c Config) GoString() string { return c.String() }
 
 // LogValue is String, for loggers that know how to write structs.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-func withoutPassword(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return redacted
-}
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
@@ -201,20 +191,6 @@ func (c *Config) checkVisible(add func(string, ...any)) {
 			add("Env[%q] %s", name, remedy)
 		}
 	}
-}
-
-// hasPassword reports whether s is, or ends as "-flag=", a URL with a password that is not
-// one of Nomad's own variables.
-func hasPassword(s string) bool {
-	if flag, value, ok := strings.Cut(s, "="); ok && strings.HasPrefix(flag, "-") {
-		s = value
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
-		return false
-	}
-	password, ok := u.User.Password()
-	return ok && password != "" && !strings.Contains(password, "${")
 }
 
 // placement is what applies to a pool. It shares no memory with the configuration, as

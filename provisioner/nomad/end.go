@@ -104,6 +104,9 @@ func startFailure(a *api.Allocation, ts *api.TaskState) string {
 		return note
 	}
 	text := strings.ReplaceAll(ev.DisplayMessage, "rpc error: code = Unknown desc = ", "")
+	if ev.Type == api.TaskArtifactDownloadFailed {
+		text = withoutQueries(text)
+	}
 	remedy := "see nomad alloc status"
 	switch has := func(s string) bool { return strings.Contains(strings.ToLower(text), s) }; {
 	case ev.Type == api.TaskArtifactDownloadFailed && has("checksum"):

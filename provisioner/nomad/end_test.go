@@ -70,7 +70,11 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		"other processor": {unstarted(api.TaskDriverFailure, "fork/exec /mn: exec format error"), "built for the nodes' operating system", true},
 		"checksum":        {unstarted(api.TaskArtifactDownloadFailed, "Checksums did not match for x"), "another one than Checksum says", true},
 		"artifact":        {unstarted(api.TaskArtifactDownloadFailed, "dial tcp: connection refused"), "can the nodes reach the URL", true},
-		"setup":           {unstarted(api.TaskSetupFailure, "failed to build task directory"), "failed to build task directory (see nomad alloc status)", true},
+		"signed URL": {
+			unstarted(api.TaskArtifactDownloadFailed, `failed to download artifact "https://s/x?X-Amz-Signature=0a1b": GET https://s/x?sig=c2: 403`),
+			`did not start: failed to download artifact "https://s/x": GET https://s/x: 403 (can the nodes`, true,
+		},
+		"setup": {unstarted(api.TaskSetupFailure, "failed to build task directory"), "failed to build task directory (see nomad alloc status)", true},
 		"nothing known": {
 			with(unstarted("Template", "Missing: nomad.var.block(x)"), func(a *api.Allocation) { a.ClientDescription = "Failed tasks" }),
 			"did not start: Failed tasks", true,
