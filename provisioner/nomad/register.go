@@ -35,6 +35,7 @@ func (p *Provisioner) specOf(pl *pool, r provisioner.Resources) (*spec, error) {
 // same time; if their specifications differ, the last one's is in force. The token needs
 // submit-job and read-job. When ctx is done it registers no more, and the error wraps that of ctx.
 func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.Resources) error {
+	p.warnOfUnknown(pools)
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
 		p.mu.Lock()
@@ -52,6 +53,17 @@ func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.R
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// warnOfUnknown warns of placements that are nobody's: their names may be mistyped, and the
+// definition's workers then get Config.Placement.
+func (p *Provisioner) warnOfUnknown(pools map[string]provisioner.Resources) {
+	for _, name := range slices.Sorted(maps.Keys(p.cfg.Pools)) {
+		if _, ok := pools[name]; !ok {
+			p.cfg.Logger.Warn("mn: Config.Pools of the Nomad provisioner names no definition that the app has a handler for; is it mistyped?",
+				"name", name, "definitions", slices.Sorted(maps.Keys(pools)))
+		}
+	}
 }
 
 // undeployed words why a pool's job is not registered.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -204,4 +205,16 @@ func TestADeploysErrorKeepsItsCause(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	require.ErrorIs(t, p.Deploy(ctx, pools), context.DeadlineExceeded)
+}
+
+func TestDeployWarnsOfPlacementsThatAreNobodys(t *testing.T) {
+	c := newCluster(t)
+	log := new(sharedBuffer)
+	p, _ := c.open(t, func(cfg *Config) {
+		cfg.Pools = map[string]Placement{"pool": {}, "secnod": {Cores: true}}
+		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	})
+	require.NoError(t, p.Deploy(t.Context(), pools))
+	require.Contains(t, log.String(), `name=secnod definitions="[pool second]"`)
+	require.Equal(t, 1, strings.Count(log.String(), "WARN"), log)
 }
