@@ -98,8 +98,8 @@ type Placement struct {
 // the Variable exists.
 type Secret struct {
 	Env string // name of the environment variable
-	// Path of the Nomad Variable. Jobs may read nomad/jobs and nomad/jobs/<JobID> without
-	// further rights.
+	// Path of the Nomad Variable. All jobs of the namespace may read nomad/jobs without further
+	// rights; nomad/jobs/<JobID> only that job, and Secrets are those of all definitions.
 	Path string
 	Key  string // of the item in it
 }
