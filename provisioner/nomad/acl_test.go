@@ -1,6 +1,7 @@
 package nomad_test
 
 import (
+	"context"
 	"os"
 	"regexp"
 	"testing"
@@ -31,6 +32,18 @@ func (a *agent) token(t *testing.T, name, rules string) string {
 	token, _, err := a.client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
 	require.NoError(t, err)
 	return token.SecretID
+}
+
+// documentedVariable is the path of the Variable in the documentation's examples, which all share.
+func documentedVariable(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/nomad.md")
+	require.NoError(t, err)
+	examples := regexp.MustCompile(`nomad var put (\S+)|Path: "(nomad/jobs[^"]*)", Key`).FindAllSubmatch(text, -1)
+	require.Len(t, examples, 2)
+	path := string(examples[0][1]) + string(examples[0][2])
+	require.Equal(t, path, string(examples[1][1])+string(examples[1][2]))
+	return path
 }
 
 func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
@@ -75,6 +88,32 @@ func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
 			}
 			return len(stubs) > 0
 		}, 20*time.Second, 50*time.Millisecond, "not withdrawn")
+	})
+	t.Run("secret", func(t *testing.T) {
+		c := r.config
+		c.Prefix, c.StartTimeout = newPrefix(), 10*time.Second
+		c.Secrets = []nomad.Secret{{Env: "TOP_SECRET", Path: documentedVariable(t), Key: "top"}}
+		_, _, err := secured.client.Variables().Create(&api.Variable{Path: c.Secrets[0].Path, Items: map[string]string{"top": "known"}}, nil)
+		require.NoError(t, err)
+		with := func(token string) (*mn.App, func()) {
+			c.Token = token
+			app, b, err := newApp(t, r.url, "app", nomad.New(c), secret)
+			require.NoError(t, err)
+			require.NoError(t, app.Deploy(t.Context()))
+			return app, func() {
+				require.NoError(t, app.Close())
+				require.NoError(t, b.Close())
+			}
+		}
+		_, end := with(deploy)
+		end()
+		app, end := with(run)
+		defer end()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		s, err := secret.On(app).Call(ctx, "TOP_SECRET")
+		require.NoError(t, err, "the worker does not start, or not with the Variable")
+		require.Equal(t, "known", s)
 	})
 	t.Run("run may register nothing", func(t *testing.T) {
 		other := r.config

@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/multinode/mn/provisioner"
 )
 
 // Config says where a Nomad cluster is and how it runs workers. Program is required.
@@ -33,14 +35,15 @@ type Config struct {
 	// Args are the program's arguments. It must make the same app with them as the process
 	// that launches it. Default: none.
 	Args []string
-	// Env are further environment variables. Nomad replaces ${…} in them. Whoever may read
+	// Env are further environment variables, not MN_WORKER. Nomad replaces ${…} in them. Whoever may read
 	// jobs sees Args and Env: for secrets there is Secrets.
 	Env map[string]string
 	// Secrets are environment variables whose values come from Nomad Variables.
 	Secrets []Secret
 
 	// Placement says what nodes workers run on. Pools overrides it for single definitions:
-	// fields that are set there replace those of Placement.
+	// fields that are set there replace those of Placement. Deploy warns of names that are no
+	// definition's.
 	Placement Placement
 	Pools     map[string]Placement
 	// CoreMHz is how much of Nomad's "cpu" is one core of mn.CPU. Default 2000.
@@ -95,8 +98,8 @@ type Placement struct {
 // the Variable exists.
 type Secret struct {
 	Env string // name of the environment variable
-	// Path of the Nomad Variable. Jobs may read nomad/jobs and nomad/jobs/<JobID> without
-	// further rights.
+	// Path of the Nomad Variable. All jobs of the namespace may read nomad/jobs without further
+	// rights; nomad/jobs/<JobID> only that job, and Secrets are those of all definitions.
 	Path string
 	Key  string // of the item in it
 }
@@ -112,9 +115,7 @@ const (
 	DefaultStartTimeout     = 4 * time.Minute
 )
 
-const redacted = "[redacted]"
-
-// String writes the configuration without its token.
+// String writes the configuration without its secrets.
 func (c Config) String() string {
 	token := ""
 	if c.Token != "" {
@@ -129,13 +130,6 @@ func (c Config) GoString() string { return c.String() }
 
 // LogValue is String, for loggers that know how to write structs.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-func withoutPassword(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return redacted
-}
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
@@ -178,6 +172,7 @@ func (c *Config) check() error {
 		add("Program: %w", err)
 	}
 	c.checkVisible(add)
+	c.checkEnv(add)
 	for i, s := range c.Secrets {
 		if !legalVariable.MatchString(s.Env) || !legalVariable.MatchString(s.Key) || !legalPath.MatchString(s.Path) {
 			add("Secrets[%d]: Env and Key need letters, digits and '_', Path letters, digits, '_', '-', '~' and '/': %+v", i, s)
@@ -186,7 +181,39 @@ func (c *Config) check() error {
 	if min(c.CoreMHz, c.DispatchRate, c.MaxUnplaced) < 0 || min(c.KillTimeout, c.PlacementTimeout, c.StartTimeout) < 0 {
 		add("CoreMHz, DispatchRate, MaxUnplaced and all times must not be negative")
 	}
+	c.checkMemory(add)
 	return errors.Join(faults...)
+}
+
+// checkEnv refuses names of variables that Nomad would change, or that are mn's own.
+func (c *Config) checkEnv(add func(string, ...any)) {
+	const own = "is mn's own, which tells a worker what to serve: choose another name"
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		switch {
+		case !legalVariable.MatchString(name):
+			add("Env[%q]: use letters, digits and '_' for the name, no digit first", name)
+		case name == provisioner.WorkerVariable:
+			add("Env[%q] %s", name, own)
+		}
+	}
+	for i, s := range c.Secrets {
+		if s.Env == provisioner.WorkerVariable {
+			add("Secrets[%d]: Env %q %s", i, s.Env, own)
+		}
+	}
+}
+
+// checkMemory refuses limits below 0, which would be taken for none.
+func (c *Config) checkMemory(add func(string, ...any)) {
+	const remedy = "must not be negative: use bytes, such as 4 << 30, or 0 for no more than mn.Memory"
+	if c.Placement.MemoryMax < 0 {
+		add("Placement.MemoryMax %d %s", c.Placement.MemoryMax, remedy)
+	}
+	for _, pool := range slices.Sorted(maps.Keys(c.Pools)) {
+		if n := c.Pools[pool].MemoryMax; n < 0 {
+			add("Pools[%q].MemoryMax %d %s", pool, n, remedy)
+		}
+	}
 }
 
 // checkVisible refuses passwords in what everybody with read-job sees.
@@ -197,28 +224,15 @@ func (c *Config) checkVisible(add func(string, ...any)) {
 			add("Args[%d] %s", i, remedy)
 		}
 	}
-	for name, value := range c.Env {
-		if hasPassword(value) {
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		if hasPassword(c.Env[name]) {
 			add("Env[%q] %s", name, remedy)
 		}
 	}
 }
 
-// hasPassword reports whether s is, or ends as "-flag=", a URL with a password that is not
-// one of Nomad's own variables.
-func hasPassword(s string) bool {
-	if flag, value, ok := strings.Cut(s, "="); ok && strings.HasPrefix(flag, "-") {
-		s = value
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
-		return false
-	}
-	password, ok := u.User.Password()
-	return ok && password != "" && !strings.Contains(password, "${")
-}
-
-// placement is what applies to a pool.
+// placement is what applies to a pool. It shares no memory with the configuration, as
+// Config.Edit may change it.
 func (c *Config) placement(pool string) Placement {
 	p, o := c.Placement, c.Pools[pool]
 	if o.Datacenters != nil {
@@ -237,7 +251,9 @@ func (c *Config) placement(pool string) Placement {
 		p.MemoryMax = o.MemoryMax
 	}
 	p.Cores = p.Cores || o.Cores
-	p.Datacenters = slices.Clone(p.Datacenters)
+	p.Datacenters = clone(p.Datacenters)
+	p.Constraints = clone(p.Constraints)
+	p.Devices = clone(p.Devices)
 	return p
 }
 

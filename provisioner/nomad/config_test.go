@@ -28,14 +28,30 @@ func TestFaultsOfTheConfigurationAreAllReported(t *testing.T) {
 		`the checksum "sha256:00"`:                       {Program: RawExec{Artifact: "http://x/y", Checksum: "sha256:00"}},
 		"the artifact http://x/ has no file name":        {Program: Exec{Artifact: "http://x/", Checksum: sum}},
 		"the artifact's URL holds a password":            {Program: Exec{Artifact: "http://u:p@x/y", Checksum: sum}},
-		`Config.Prefix "a.b"`:                            {Program: RawExec{}, Prefix: "a.b"},
-		`Config.Namespace "*"`:                           {Program: RawExec{}, Namespace: "*"},
-		"Config.Args[1] holds a password":                {Program: RawExec{}, Args: []string{"-x", "-redis=redis://:hunter2@h:1/0"}},
-		`Config.Env["URL"] holds a password`:             {Program: RawExec{}, Env: map[string]string{"URL": "redis://u:hunter2@h"}},
-		"Config.Secrets[0]: Env and Key":                 {Program: RawExec{}, Secrets: []Secret{{Env: "A", Path: "a.b", Key: "k"}}},
-		"must not be negative":                           {Program: RawExec{}, DispatchRate: -1},
-		`address "localhost:4646": use a URL`:            {Program: RawExec{}, Address: "localhost:4646"},
-		"NOMAD_CLIENT_CERT":                              {Program: RawExec{}, TLS: &api.TLSConfig{ClientCert: "/nowhere", ClientKey: "/nowhere"}},
+		"the artifact's URL holds a password, which":     {Program: RawExec{Artifact: "s3::https://u:hunter2@x/y?a=b", Checksum: sum}},
+		`the artifact s3::https://x/y holds a secret in "aws_access_key_secret" of its query, which everybody who may read jobs would see: let the nodes`: {
+			Program: Exec{Artifact: "s3::https://x/y?aws_access_key_id=a&aws_access_key_secret=hunter2", Checksum: sum},
+		},
+		`holds a secret in "sshkey" of its query`:                  {Program: RawExec{Artifact: "git@github.com:a/b?sshkey=hunter2", Checksum: sum}},
+		`the checksum "" of http://x/z: use`:                       {Program: Exec{Artifact: "http://x/z?sig=hunter2"}},
+		`Docker.Options["auth"] holds a password, which everybody`: {Program: Docker{Image: "x", Options: map[string]any{"auth": map[string]any{"username": "u", "password": "hunter2"}}}},
+		`or put it into a Nomad Variable, name that`:               {Program: Docker{Image: "x", Options: map[string]any{"auth": []map[string]string{{"Password": "hunter2"}}}}},
+		`Config.Prefix "a.b"`:                                      {Program: RawExec{}, Prefix: "a.b"},
+		`Config.Namespace "*"`:                                     {Program: RawExec{}, Namespace: "*"},
+		"Config.Args[1] holds a password":                          {Program: RawExec{}, Args: []string{"-x", "-redis=redis://:hunter2@h:1/0"}},
+		"Config.Args[0] holds a password":                          {Program: RawExec{}, Args: []string{"DSN=redis://u:hunter2@h"}},
+		"Config.Args[0] holds a password, which":                   {Program: RawExec{}, Args: []string{"-x=--dsn=redis://u:hunter2@h?a=b"}},
+		`Config.Env["URL"] holds a password`:                       {Program: RawExec{}, Env: map[string]string{"URL": "redis://u:hunter2@h"}},
+		"Config.Secrets[0]: Env and Key":                           {Program: RawExec{}, Secrets: []Secret{{Env: "A", Path: "a.b", Key: "k"}}},
+		`Config.Env[""]: use letters`:                              {Program: RawExec{}, Env: map[string]string{"": "x"}},
+		`Config.Env["BAD NAME"]: use letters`:                      {Program: RawExec{}, Env: map[string]string{"BAD NAME": "x"}},
+		`Config.Env["MN_WORKER"] is mn's own`:                      {Program: RawExec{}, Env: map[string]string{"MN_WORKER": "x"}},
+		`Config.Secrets[0]: Env "MN_WORKER" is mn's own`:           {Program: RawExec{}, Secrets: []Secret{{Env: "MN_WORKER", Path: "nomad/jobs", Key: "k"}}},
+		"Config.Placement.MemoryMax -5 must not be":                {Program: RawExec{}, Placement: Placement{MemoryMax: -5}},
+		`Config.Pools["train"].MemoryMax -5 must not be`:           {Program: RawExec{}, Pools: map[string]Placement{"train": {MemoryMax: -5}}},
+		"must not be negative":                                     {Program: RawExec{}, DispatchRate: -1},
+		`address "localhost:4646": use a URL`:                      {Program: RawExec{}, Address: "localhost:4646"},
+		"NOMAD_CLIENT_CERT":                                        {Program: RawExec{}, TLS: &api.TLSConfig{ClientCert: "/nowhere", ClientKey: "/nowhere"}},
 		"Config.Prefix \"a.b\": use letters, digits, '_' and single '-'\nConfig.Program is missing": {Prefix: "a.b"},
 	} {
 		err := New(cfg).Open("app", nil)
@@ -43,6 +59,31 @@ func TestFaultsOfTheConfigurationAreAllReported(t *testing.T) {
 		require.NotContains(t, err.Error(), "hunter2")
 	}
 	require.False(t, hasPassword("redis://:${NOMAD_META_x}@h"), "a variable of Nomad's is no password")
+	for _, program := range []Program{
+		Docker{Image: "x", Options: map[string]any{"auth": map[string]any{"username": "u", "password": "${REGISTRY_PASSWORD}"}}},
+		Exec{Path: "y", Artifact: "s3::https://x/y?region=eu&aws_access_key_id=a", Checksum: sum},
+	} {
+		require.NoError(t, program.check())
+	}
+}
+
+func TestProgramsAreWrittenWithoutTheirSecrets(t *testing.T) {
+	for shown, program := range map[string]Program{
+		`nomad.Docker{Image: "img"}`: Docker{Image: "img", Options: map[string]any{"auth": map[string]any{"password": "hunter2"}}},
+		`nomad.Exec{Path: "bin/x", Artifact: "s3::https://u:xxxxx@h/x.tar"}`: Exec{
+			Path: "bin/x", Artifact: "s3::https://u:hunter2@h/x.tar?aws_access_key_secret=hunter2",
+		},
+		`nomad.RawExec{Path: "", Artifact: "https://u:xxxxx@h/x"}`: RawExec{Artifact: "https://u:hunter2@h/x?token=hunter2"},
+		`nomad.RawExec{Path: "", Artifact: "[redacted]"}`:          RawExec{Artifact: "git@h:hunter2/b?sshkey=hunter2"},
+		`nomad.RawExec{Path: "/x"}`:                                RawExec{Path: "/x"},
+	} {
+		cfg := Config{Program: program}
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", cfg, "program", program)
+		text := fmt.Sprintf("%v %+v %#v %s %v %+v %#v", cfg, cfg, cfg, program, program, program, program)
+		require.NotContains(t, text+log.String(), "hunter2")
+		require.Equal(t, 7, strings.Count(text, shown), text)
+	}
 }
 
 func TestTheEnvironmentNamesTheCluster(t *testing.T) {

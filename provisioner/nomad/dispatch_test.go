@@ -187,6 +187,7 @@ func TestAWorkerThatDoesNotStartInTimeIsReportedWithWhatItDoes(t *testing.T) {
 	e := h.exit(t, "s")
 	require.True(t, e.Refused)
 	require.Contains(t, e.Note, `worker on node "n7" has not started within 30ms: Downloading image`)
+	require.Contains(t, e.Note, "missing or not readable by the job", "Nomad tells no difference between the two")
 }
 
 func TestKillIsASignalAndNotAStop(t *testing.T) {

@@ -104,6 +104,9 @@ func startFailure(a *api.Allocation, ts *api.TaskState) string {
 		return note
 	}
 	text := strings.ReplaceAll(ev.DisplayMessage, "rpc error: code = Unknown desc = ", "")
+	if ev.Type == api.TaskArtifactDownloadFailed {
+		text = withoutQueries(text)
+	}
 	remedy := "see nomad alloc status"
 	switch has := func(s string) bool { return strings.Contains(strings.ToLower(text), s) }; {
 	case ev.Type == api.TaskArtifactDownloadFailed && has("checksum"):
@@ -136,5 +139,5 @@ func lateNote(node string, ts *api.TaskState, limit time.Duration) string {
 	if progress := progressOf(ts); progress != "" {
 		note += ": " + progress
 	}
-	return note + " (is a Nomad Variable of Config.Secrets missing, an image slow to pull? Config.StartTimeout says how long it may take)"
+	return note + " (is a Nomad Variable of Config.Secrets missing or not readable by the job, an image slow to pull? Config.StartTimeout says how long it may take)"
 }

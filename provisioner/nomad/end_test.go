@@ -38,7 +38,7 @@ func with(a *api.Allocation, change func(*api.Allocation)) *api.Allocation {
 	return a
 }
 
-func stopped(a *api.Allocation) { a.DesiredStatus = api.AllocDesiredStatusStop }
+func toldToStop(a *api.Allocation) { a.DesiredStatus = api.AllocDesiredStatusStop }
 
 func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -70,19 +70,23 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 		"other processor": {unstarted(api.TaskDriverFailure, "fork/exec /mn: exec format error"), "built for the nodes' operating system", true},
 		"checksum":        {unstarted(api.TaskArtifactDownloadFailed, "Checksums did not match for x"), "another one than Checksum says", true},
 		"artifact":        {unstarted(api.TaskArtifactDownloadFailed, "dial tcp: connection refused"), "can the nodes reach the URL", true},
-		"setup":           {unstarted(api.TaskSetupFailure, "failed to build task directory"), "failed to build task directory (see nomad alloc status)", true},
+		"signed URL": {
+			unstarted(api.TaskArtifactDownloadFailed, `failed to download artifact "https://s/x?X-Amz-Signature=0a1b": GET https://s/x?sig=c2: 403`),
+			`did not start: failed to download artifact "https://s/x": GET https://s/x: 403 (can the nodes`, true,
+		},
+		"setup": {unstarted(api.TaskSetupFailure, "failed to build task directory"), "failed to build task directory (see nomad alloc status)", true},
 		"nothing known": {
 			with(unstarted("Template", "Missing: nomad.var.block(x)"), func(a *api.Allocation) { a.ClientDescription = "Failed tasks" }),
 			"did not start: Failed tasks", true,
 		},
 		"lost node": {with(ended(exitCode(0)), func(a *api.Allocation) { a.ClientStatus = api.AllocClientStatusLost }), "was lost with its node", false},
 		"drain": {
-			with(ended(exitCode(1)), func(a *api.Allocation) { stopped(a); a.DesiredTransition.Migrate = ptr(true) }),
+			with(ended(exitCode(1)), func(a *api.Allocation) { toldToStop(a); a.DesiredTransition.Migrate = ptr(true) }),
 			"was stopped from outside (nomad alloc stop, or its node was drained) and ended with exit code 1", false,
 		},
-		"job stop":        {with(ended(exitCode(1)), stopped), "was stopped with its Nomad job by an operator and ended with exit code 1", false},
-		"early stop":      {with(unstarted("Received", ""), stopped), "was stopped with its Nomad job by an operator before it started", true},
-		"preempted":       {with(ended(exitCode(1)), func(a *api.Allocation) { a.PreemptedByAllocation = "x"; stopped(a) }), "was preempted by a job of higher priority", false},
+		"job stop":        {with(ended(exitCode(1)), toldToStop), "was stopped with its Nomad job by an operator and ended with exit code 1", false},
+		"early stop":      {with(unstarted("Received", ""), toldToStop), "was stopped with its Nomad job by an operator before it started", true},
+		"preempted":       {with(ended(exitCode(1)), func(a *api.Allocation) { a.PreemptedByAllocation = "x"; toldToStop(a) }), "was preempted by a job of higher priority", false},
 		"no state at all": {&api.Allocation{ID: "x", ClientStatus: api.AllocClientStatusFailed}, "did not start", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +104,7 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 func TestWorkersThatEndByThemselvesAreNoFailure(t *testing.T) {
 	for name, a := range map[string]*api.Allocation{
 		"exit code 0": ended(exitCode(0)),
-		"drained":     with(ended(exitCode(0)), stopped),
+		"drained":     with(ended(exitCode(0)), toldToStop),
 		"no event":    with(ended(&api.TaskEvent{Type: "Started"}), func(a *api.Allocation) { a.ClientStatus = api.AllocClientStatusComplete }),
 	} {
 		_, byItself, _ := verdict(a)

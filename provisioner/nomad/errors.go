@@ -22,6 +22,15 @@ type refusal struct{ note string }
 
 func (r *refusal) Error() string { return r.note }
 
+// explained is a failure worded for the user; what caused it is there for errors.Is.
+type explained struct {
+	note  string
+	cause error
+}
+
+func (e *explained) Error() string { return e.note }
+func (e *explained) Unwrap() error { return e.cause }
+
 // status is an answer's HTTP status; 0 if there was none.
 func status(err error) int {
 	var answer api.UnexpectedResponseError
@@ -84,15 +93,23 @@ func isTLS(err error) bool {
 		err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") || says(err, "HTTP request to an HTTPS server")
 }
 
+// launchRights are those without which nothing works.
+const launchRights = "dispatch-job and read-job, and submit-job for app.Deploy"
+
 // explain words a failed request for the user, with the remedy.
 func (p *Provisioner) explain(what string, err error) string {
+	return p.explainFor(what, launchRights, err)
+}
+
+// explainFor is explain for a request that needs other rights.
+func (p *Provisioner) explainFor(what, rights string, err error) string {
 	remedy := ""
 	var told *refusal
 	switch {
 	case errors.As(err, &told): // with its remedy
 	case isForbidden(err):
 		remedy = fmt.Sprintf("the token of NOMAD_TOKEN or Config.Token is unknown, expired, or lacks a right in namespace %q: "+
-			"it needs dispatch-job and read-job, and submit-job for app.Deploy", p.namespace())
+			"it needs %s", p.namespace(), rights)
 	case says(err, "nonexistent node pool"):
 		remedy = "create it with nomad node pool apply, or set Config.Placement.NodePool"
 	case says(err, "nonexistent namespace"):

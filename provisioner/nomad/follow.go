@@ -153,14 +153,3 @@ func (p *Provisioner) over(k *worker, a *api.Allocation) {
 		return exit
 	})
 }
-
-// unorphan notes that a withdrawn worker has got a node after all, where it ends by itself. The
-// caller holds mu.
-func (p *Provisioner) unorphan(prefix string) {
-	for _, pl := range p.pools {
-		if _, ok := pl.orphans[prefix]; ok {
-			delete(pl.orphans, prefix)
-			p.dispatchMore()
-		}
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -60,35 +59,6 @@ func (p *Provisioner) sigkill(ctx context.Context, k *worker) {
 		err = fmt.Errorf("the token lacks alloc-lifecycle: %w", err)
 	}
 	p.cfg.Logger.Warn("mn: "+what, "slot", k.ID, "error", p.clean(err.Error()))
-}
-
-// withdraw stops a worker's Nomad job, so that it gets no node any more. Without the right to do so
-// it may still get one, where it finds its slot gone and ends; until then it counts as unplaced,
-// so that such workers do not pile up.
-func (p *Provisioner) withdraw(ctx context.Context, k *worker) {
-	p.mu.Lock()
-	child, placed := k.child, k.alloc != ""
-	p.mu.Unlock()
-	if child == "" {
-		return
-	}
-	bounded, cancel := request(ctx)
-	defer cancel()
-	_, _, err := p.client.Jobs().Deregister(child, false, new(api.WriteOptions).WithContext(bounded))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	unplaced := !placed && k.alloc == "" // there is no allocation whose end would tell
-	if err != nil && unplaced {
-		k.pool.orphans[k.prefix] = time.Now()
-	}
-	if unplaced && !k.leaving {
-		p.forget(k)
-	}
-	if err == nil {
-		return
-	}
-	p.cfg.Logger.Warn("mn: a worker that is not wanted any more cannot be withdrawn; it will end by itself",
-		"job", child, "error", p.explain("withdrawal (it needs deregister-job, or submit-job)", err))
 }
 
 // Close implements [provisioner.Provisioner]. Workers that run are left alone, unless

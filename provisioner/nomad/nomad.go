@@ -77,9 +77,9 @@ type pool struct {
 	// The rest is guarded by Provisioner.mu.
 	spec     *spec // for the resources below
 	res      provisioner.Resources
-	unplaced int                  // dispatched or about to be, without a node
-	orphans  map[string]time.Time // withdrawn without success, by childPrefix: they count as unplaced
-	note     string               // why there is no node
+	unplaced int               // dispatched or about to be, without a node
+	orphans  map[string]orphan // withdrawn without success, by childPrefix: they count as unplaced
+	note     string            // why there is no node
 }
 
 type state int
@@ -152,7 +152,7 @@ func (p *Provisioner) Open(app string, host provisioner.Host) error {
 func (p *Provisioner) poolOf(name string) *pool {
 	pl := p.pools[name]
 	if pl == nil {
-		pl = &pool{name: name, job: JobID(p.cfg.Prefix, p.app, name), orphans: make(map[string]time.Time)}
+		pl = &pool{name: name, job: JobID(p.cfg.Prefix, p.app, name), orphans: make(map[string]orphan)}
 		p.pools[name] = pl
 	}
 	return pl

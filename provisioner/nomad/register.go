@@ -33,8 +33,9 @@ func (p *Provisioner) specOf(pl *pool, r provisioner.Resources) (*spec, error) {
 // Deploy implements [provisioner.Deployer]: it registers one parameterized job for each
 // pool, and changes nothing where Nomad has it already. Any number of processes may do so at the
 // same time; if their specifications differ, the last one's is in force. The token needs
-// submit-job and read-job.
+// submit-job and read-job. When ctx is done it registers no more, and the error wraps that of ctx.
 func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.Resources) error {
+	p.warnOfUnknown(pools)
 	var failed []error
 	for _, name := range slices.Sorted(maps.Keys(pools)) {
 		p.mu.Lock()
@@ -43,11 +44,36 @@ func (p *Provisioner) Deploy(ctx context.Context, pools map[string]provisioner.R
 		if !open {
 			return errors.New("nomad: the provisioner is not open")
 		}
+		if err := ctx.Err(); err != nil {
+			failed = append(failed, fmt.Errorf("nomad: the job %q and those after it are not registered: %w", pl.job, err))
+			break
+		}
 		if err := p.deploy(ctx, pl, pools[name]); err != nil {
-			failed = append(failed, errors.New("nomad: "+p.explain(fmt.Sprintf("the job %q cannot be registered", pl.job), err)))
+			failed = append(failed, p.undeployed(ctx, pl, err))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// warnOfUnknown warns of placements that are nobody's: their names may be mistyped, and the
+// definition's workers then get Config.Placement.
+func (p *Provisioner) warnOfUnknown(pools map[string]provisioner.Resources) {
+	for _, name := range slices.Sorted(maps.Keys(p.cfg.Pools)) {
+		if _, ok := pools[name]; !ok {
+			p.cfg.Logger.Warn("mn: Config.Pools of the Nomad provisioner names no definition that the app has a handler for; is it mistyped?",
+				"name", name, "definitions", slices.Sorted(maps.Keys(pools)))
+		}
+	}
+}
+
+// undeployed words why a pool's job is not registered.
+func (p *Provisioner) undeployed(ctx context.Context, pl *pool, err error) error {
+	what := fmt.Sprintf("nomad: the job %q cannot be registered", pl.job)
+	over := ctx.Err()
+	if over == nil || isFinal(err) {
+		return &explained{p.explain(what, err), err}
+	}
+	return &explained{p.clean(fmt.Sprintf("%s: %v (the last try: %v)", what, over, err)), over}
 }
 
 // deploy registers one pool's job, also where somebody has stopped it.
@@ -132,14 +158,13 @@ func (p *Provisioner) registered(ctx context.Context, s *spec, deploy bool) (ind
 	if err != nil {
 		return 0, false, err
 	}
-	stopped := have.Stop != nil && *have.Stop
 	switch owned := s.owned(have); {
 	case owned != nil:
 		return 0, false, &refusal{owned.Error()}
-	case stopped && !deploy:
+	case stopped(have) && !deploy:
 		return 0, false, &refusal{fmt.Sprintf("the Nomad job %q was stopped by an operator: run app.Deploy to bring it back", *s.job.ID)}
 	}
-	return *have.JobModifyIndex, have.Meta[metaSpec] == s.hash && !stopped, nil
+	return *have.JobModifyIndex, have.Meta[metaSpec] == s.hash && !stopped(have), nil
 }
 
 // makeDo is for a token that may not register: another specification of the job will do.

@@ -1,11 +1,15 @@
 package nomad
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/require"
@@ -151,4 +155,66 @@ func TestDeployRepeatsWhatMayPass(t *testing.T) {
 	p, _ := c.open(t, nil)
 	require.NoError(t, p.Deploy(t.Context(), map[string]provisioner.Resources{"pool": pools["pool"]}))
 	require.Equal(t, 1, view(c, func() int { return c.registered }))
+}
+
+func TestADeployWhoseContextEndsSaysSoAndStops(t *testing.T) {
+	three := map[string]provisioner.Resources{"a": {}, "b": {}, "c": {}}
+	for name, answer := range map[string]fault{
+		"no leader": {status: 500, text: "rpc error: No cluster leader"},
+		"silence":   {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			other := false // a pool after the first is asked for
+			c.fault = func(_ int, r *http.Request) fault {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "--b"):
+					cancel(errors.New("enough"))
+					return answer
+				case strings.HasSuffix(r.URL.Path, "--c"):
+					other = true
+				}
+				return fault{}
+			}
+			p, _ := c.open(t, nil)
+			err := p.Deploy(ctx, three)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, `the job "mn--app--b" cannot be registered: context canceled`)
+			require.ErrorContains(t, err, `the job "mn--app--c" and those after it are not registered`)
+			require.NotContains(t, err.Error(), "agent")
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			require.False(t, other)
+			require.NotNil(t, c.jobs["mn--app--a"])
+		})
+	}
+}
+
+func TestADeploysErrorKeepsItsCause(t *testing.T) {
+	c := newCluster(t)
+	c.fault = func(int, *http.Request) fault { return fault{status: http.StatusForbidden, text: "Permission denied"} }
+	p, _ := c.open(t, nil)
+	err := p.Deploy(t.Context(), pools)
+	var answer api.UnexpectedResponseError
+	require.ErrorAs(t, err, &answer)
+	require.Equal(t, http.StatusForbidden, answer.StatusCode())
+	require.ErrorContains(t, err, "it needs dispatch-job and read-job, and submit-job for app.Deploy")
+
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	require.ErrorIs(t, p.Deploy(ctx, pools), context.DeadlineExceeded)
+}
+
+func TestDeployWarnsOfPlacementsThatAreNobodys(t *testing.T) {
+	c := newCluster(t)
+	log := new(sharedBuffer)
+	p, _ := c.open(t, func(cfg *Config) {
+		cfg.Pools = map[string]Placement{"pool": {}, "secnod": {Cores: true}}
+		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	})
+	require.NoError(t, p.Deploy(t.Context(), pools))
+	require.Contains(t, log.String(), `name=secnod definitions="[pool second]"`)
+	require.Equal(t, 1, strings.Count(log.String(), "WARN"), log)
 }

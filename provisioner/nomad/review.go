@@ -88,13 +88,6 @@ func (p *Provisioner) list(ctx context.Context) {
 			missing = append(missing, k)
 		}
 	}
-	for _, pl := range p.pools {
-		for prefix, since := range pl.orphans {
-			if live[prefix] != nil || time.Since(since) > time.Hour {
-				p.unorphan(prefix)
-			}
-		}
-	}
 	p.mu.Unlock()
 	for _, a := range live {
 		p.saw(a)
@@ -102,6 +95,7 @@ func (p *Provisioner) list(ctx context.Context) {
 	for _, k := range missing {
 		p.inspect(ctx, k)
 	}
+	p.reviewOrphans(ctx, live)
 }
 
 // live lists the allocations of this app that are not over, by childPrefix.
@@ -139,8 +133,8 @@ func fromStub(s *api.AllocationListStub) *api.Allocation {
 	}
 }
 
-// inspect asks after one worker's job.
-func (p *Provisioner) inspect(ctx context.Context, k *worker) {
+// inspect asks after one worker's job. It reports false if there was no usable answer.
+func (p *Provisioner) inspect(ctx context.Context, k *worker) bool {
 	ctx, cancel := request(ctx)
 	defer cancel()
 	q := new(api.QueryOptions).WithContext(ctx)
@@ -150,11 +144,11 @@ func (p *Provisioner) inspect(ctx context.Context, k *worker) {
 	if alloc == "" {
 		stubs, _, err := p.client.Jobs().Allocations(child, false, q)
 		if err != nil {
-			return
+			return false
 		}
 		if len(stubs) == 0 {
 			p.inspectUnplaced(ctx, k, child)
-			return
+			return true
 		}
 		first := stubs[0]
 		for _, s := range stubs {
@@ -172,14 +166,17 @@ func (p *Provisioner) inspect(ctx context.Context, k *worker) {
 		p.mu.Lock()
 		p.forget(k)
 		p.mu.Unlock()
+	default:
+		return false
 	}
+	return true
 }
 
 // inspectUnplaced learns why a worker has no allocation.
 func (p *Provisioner) inspectUnplaced(ctx context.Context, k *worker, child string) {
 	q := new(api.QueryOptions).WithContext(ctx)
 	job, _, err := p.client.Jobs().Info(child, q)
-	if isMissing(err) || err == nil && job.Stop != nil && *job.Stop {
+	if isMissing(err) || err == nil && stopped(job) {
 		p.refuse(k, fmt.Sprintf("the worker's Nomad job %q was stopped by an operator before it had a node", child))
 		return
 	}
@@ -216,6 +213,9 @@ func (p *Provisioner) expire(ctx context.Context) {
 		p.inspectWaiting(ctx, k)
 	}
 	for _, k := range late {
+		if !p.inspect(ctx, k) { // it may run, and no event has told; the next review asks again
+			break
+		}
 		p.mu.Lock()
 		note := k.note
 		p.mu.Unlock()
@@ -231,8 +231,8 @@ func (p *Provisioner) inspectWaiting(ctx context.Context, k *worker) {
 	p.mu.Lock()
 	state := k.state
 	p.mu.Unlock()
-	if state == waiting {
-		p.inspect(ctx, k)
+	if state == waiting && !p.inspect(ctx, k) {
+		return // it may run, and no event has told; the next review asks again
 	}
 	p.mu.Lock()
 	note := k.note

@@ -64,10 +64,10 @@ func (c *Config) newSpec(app, pool string, r provisioner.Resources) (*spec, erro
 		job.NodePool = &place.NodePool
 	}
 	if c.Region != "" {
-		job.Region = &c.Region
+		job.Region = ptr(c.Region)
 	}
 	if c.Namespace != "" {
-		job.Namespace = &c.Namespace
+		job.Namespace = ptr(c.Namespace)
 	}
 	return c.finish(job, app, pool)
 }
@@ -116,7 +116,7 @@ func workerTask(job *api.Job) *api.Task {
 
 func (c *Config) newTask(place Placement, r provisioner.Resources) *api.Task {
 	t := &api.Task{
-		Name: taskName, Env: maps.Clone(c.Env), KillSignal: "SIGTERM", KillTimeout: &c.KillTimeout,
+		Name: taskName, Env: maps.Clone(c.Env), KillSignal: "SIGTERM", KillTimeout: ptr(c.KillTimeout),
 		Resources: c.resources(place, r),
 	}
 	c.Program.task(t, slices.Clone(c.Args))
