@@ -148,8 +148,11 @@ func (p *Provisioner) dispatched(k *worker, child string) {
 	if k.state == dispatching {
 		p.enter(k, waiting)
 	}
-	if k.killed || p.closed && (p.cfg.StopOnClose || k.state == waiting) {
-		k.killed = true
-		p.running.Go(func() { p.end(context.WithoutCancel(p.ctx), k) })
+	ctx := context.WithoutCancel(p.ctx)
+	switch {
+	case k.killed:
+		p.running.Go(func() { p.end(ctx, k) })
+	case p.closed && (p.cfg.StopOnClose || k.state == waiting): // one that runs already is to drain
+		p.running.Go(func() { p.withdraw(ctx, k) })
 	}
 }
