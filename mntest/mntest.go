@@ -115,6 +115,10 @@ type faultyStore struct {
 
 	mu    sync.Mutex
 	inbox backend.Inbox
+
+	// writing lets one yield or end be stored at a time: a worker that dies after a yield
+	// has not sent its end meanwhile.
+	writing sync.Mutex
 }
 
 func (s *faultyStore) Join(ctx context.Context, j backend.Session, inbox backend.Inbox) error {
@@ -134,6 +138,12 @@ func (s *faultyStore) pool(id string) string {
 }
 
 func (s *faultyStore) Yield(ctx context.Context, l backend.Lease, yields []backend.Yield) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.yield(ctx, l, yields)
+}
+
+func (s *faultyStore) yield(ctx context.Context, l backend.Lease, yields []backend.Yield) error {
 	if err := s.Store.Yield(ctx, l, yields); err != nil {
 		return err
 	}
@@ -166,13 +176,15 @@ func lost(err error) error {
 }
 
 func (s *faultyStore) Settle(ctx context.Context, ends []backend.Settlement) ([]backend.Settled, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	for _, e := range ends {
 		if len(e.Yields) == 0 {
 			continue
 		}
 		// The last yields come with the end: store them first, so that a worker can be
 		// killed between the two.
-		if err := s.Yield(ctx, e.Lease, e.Yields); err != nil && ctx.Err() != nil {
+		if err := s.yield(ctx, e.Lease, e.Yields); err != nil && ctx.Err() != nil {
 			return nil, err
 		}
 	}
