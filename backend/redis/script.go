@@ -6,8 +6,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -90,5 +93,17 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	case errors.Is(err, redis.Nil): // the script returned false
 		return nil, nil
 	}
-	return nil, s.explain(ctx, sc.name, args, err)
+	return nil, s.explain(ctx, sc.name, args, expired(ctx, err))
+}
+
+// expired adds the context's own error to that of a connection whose deadline was the
+// context's: the connection may notice it first.
+func expired(ctx context.Context, err error) error {
+	d, bounded := ctx.Deadline()
+	var timeout net.Error
+	if !bounded || time.Now().Before(d) || errors.Is(err, context.DeadlineExceeded) ||
+		!errors.As(err, &timeout) || !timeout.Timeout() {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 }
