@@ -69,6 +69,14 @@ type Client interface {
 	Locks(ctx context.Context, after string, limit int) ([]LockInfo, error)
 	// Pools reads the declared and the used pools, in name order.
 	Pools(ctx context.Context) ([]PoolInfo, error)
+	// Workers reads one page of a pool's worker slots. Their order is any but stays, except
+	// that slots which come or go meanwhile may make others be missed or come twice.
+	Workers(ctx context.Context, pool string, offset, limit int) ([]WorkerInfo, error)
+	// Journal reads entries of a job's stream, oldest first. ErrNotFound.
+	Journal(ctx context.Context, req JournalRequest) ([]Entry, error)
+	// Attempts reads the attempts of a job after which it was tried again, oldest first: the
+	// last [KeptAttempts] of them. ErrNotFound.
+	Attempts(ctx context.Context, id string) ([]PastAttempt, error)
 }
 
 // Worker is what executes tasks.
@@ -97,6 +105,14 @@ type Worker interface {
 	Lock(ctx context.Context, lease Lease, keys []string) error
 	// Settle ends attempts, see [Settlement]. Per attempt: ErrLeaseLost.
 	Settle(ctx context.Context, ends []Settlement) ([]Settled, error)
+	// Append adds entries to jobs' streams, and drops those of jobs that do not exist. Of all
+	// writes by a worker it alone names no lease: what a worker has seen is worth reading
+	// whoever has the task by now. It is not idempotent either: a repeat adds entries again.
+	// When memory is short a store may refuse it with ErrBackpressure.
+	Append(ctx context.Context, additions []Addition) error
+	// Report adds to what PoolInfo.Stats counts, and ignores pools that do not exist. It is
+	// not idempotent: who got no answer must not repeat it.
+	Report(ctx context.Context, stats []PoolStats) error
 }
 
 // Scaler is what brings workers to life and clears away what is lost.

@@ -48,6 +48,8 @@ type Assignment struct {
 	Input   []byte
 	Parent  string
 	Depth   int
+	Root    string
+	Trace   string
 	Attempt int
 	Result  []byte // the newest yield of earlier attempts
 	Yields  uint64 // and its number, 0 for none

@@ -25,6 +25,7 @@ type PoolSpec struct {
 // Session is one process's presence in a namespace.
 type Session struct {
 	ID    string
+	Label string     // tells people which process it is, such as "host:pid"
 	Pools []PoolSpec // definitions that it can execute
 	// Launches: it has a provisioner, so slots may be reserved for it to launch.
 	Launches bool
@@ -75,6 +76,29 @@ type PoolInfo struct {
 	Idle     int  // slots waiting for a task
 	Slots    int  // all slots
 	Blocked  string
+	Oldest   time.Time      // when the task that is next was submitted; zero if none waits
+	Jobs     map[Status]int // stored jobs by status, without those of which there are none; nil for functions
+	Stats    Stats          // of ended attempts, as workers have reported them up to some seconds ago
+}
+
+// WorkerState is what a worker slot does.
+type WorkerState string
+
+// The states of worker slots.
+const (
+	WorkerStarting WorkerState = "starting" // reserved: its worker has not come yet
+	WorkerIdle     WorkerState = "idle"     // waits for a task
+	WorkerBusy     WorkerState = "busy"
+)
+
+// WorkerInfo is a worker slot as seen at one moment.
+type WorkerInfo struct {
+	Slot    string
+	Pool    string
+	State   WorkerState
+	Session string   // in whose process it lives; while it starts, that which launches it
+	Label   string   // of that session
+	Tasks   []string // leased to it; a store may leave them out where a pool has more than 1000 running
 }
 
 // PendingReason words why a task is PENDING. It is shared by the backends, so

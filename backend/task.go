@@ -32,6 +32,12 @@ type Submission struct {
 	Parent string   // the task whose handler submitted it, or ""
 	Depth  int      // how many function calls are above it
 	Locks  []string // keys to hold from now to the end; no duplicates; jobs only
+	// Root is the job for which a call is made, directly or by other calls, or "". Its
+	// journal tells of the call.
+	Root string
+	// Trace is what the submitter's tracing wants the executing side to know, as it
+	// encoded it; stored and given back as it is.
+	Trace string
 }
 
 // Submitted is the answer to one [Submission].
@@ -52,6 +58,9 @@ type Task struct {
 	Input    []byte
 	Parent   string
 	Depth    int
+	Root     string
+	Trace    string
+	Slot     string   // the worker slot of the newest attempt, "" before the first
 	Result   []byte   // newest yield of a job
 	Yields   uint64   // number of the newest yield, 0 for none
 	Failure  *Failure // why it FAILED, or what ended the last attempt of a retried one
@@ -109,11 +118,24 @@ type Until struct {
 	Quit <-chan struct{}
 }
 
+// KeptAttempts is how many of a job's attempts [Client.Attempts] remembers.
+const KeptAttempts = 20
+
+// PastAttempt is an attempt that failed and after which its job was tried again.
+type PastAttempt struct {
+	Number  int // as Task.Attempt was
+	Slot    string
+	Started time.Time
+	Ended   time.Time
+	Failure *Failure
+}
+
 // ListRequest selects a page of jobs. Empty fields select everything.
 type ListRequest struct {
 	Pool     string
 	Statuses []Status
 	Before   string // cursor: only IDs below it
+	From     string // only IDs that are not below it
 	Limit    int    // at most; 0 means 100
 }
 

@@ -223,7 +223,7 @@ func (s *store) lease(t *task, sl *slot, op uint64, now time.Time) {
 	t.lease = backend.Lease{Task: t.ID, Slot: sl.id, Epoch: s.epoch, Nonce: rand.Uint64()}
 	t.slot, t.claimOp = sl, op
 	t.Attempt++
-	t.Started = now
+	t.Started, t.Slot = now, sl.id
 	t.until = now.Add(sl.session.Lease)
 	t.killAt = time.Time{}
 	if spec := &t.pool.spec; spec.Timeout > 0 {
@@ -242,6 +242,6 @@ func (s *store) lease(t *task, sl *slot, op uint64, now time.Time) {
 func (t *task) assignment() backend.Assignment {
 	return backend.Assignment{
 		Lease: t.lease, Kind: t.Kind, Pool: t.Pool, Input: t.Input, Parent: t.Parent, Depth: t.Depth,
-		Attempt: t.Attempt, Result: t.Result, Yields: t.Yields, Created: t.Created,
+		Root: t.Root, Trace: t.Trace, Attempt: t.Attempt, Result: t.Result, Yields: t.Yields, Created: t.Created,
 	}
 }

@@ -45,6 +45,9 @@ func (s *store) list(req backend.ListRequest, limit int) []string {
 				highest = i
 			}
 		}
+		if heads[highest].key() < req.From {
+			break
+		}
 		ids = append(ids, heads[highest].key())
 		if !heads[highest].down() {
 			heads = slices.Delete(heads, highest, highest+1)
@@ -61,7 +64,8 @@ const chunkSize = 512
 // ascending order (UUIDv7), so most inserts append to the last chunk.
 type sortedSet struct {
 	chunks [][]string // none empty; sorted within and among each other
-	spare  []string   // an emptied chunk: sets of what is under way empty all the time
+	len    int
+	spare  []string // an emptied chunk: sets of what is under way empty all the time
 }
 
 // chunk returns the index of the chunk in which key is or belongs.
@@ -78,6 +82,7 @@ func (s *sortedSet) insert(key string) {
 		}
 		s.chunks = append(s.chunks, append(s.spare, key))
 		s.spare = nil
+		s.len++
 		return
 	}
 	i := s.chunk(key)
@@ -89,8 +94,10 @@ func (s *sortedSet) insert(key string) {
 	switch {
 	case len(c) < chunkSize:
 		s.chunks[i] = slices.Insert(c, at, key)
+		s.len++
 	case at == len(c) && i == len(s.chunks)-1:
 		s.chunks = append(s.chunks, append(make([]string, 0, chunkSize), key))
+		s.len++
 	default:
 		right := append(make([]string, 0, chunkSize), c[chunkSize/2:]...)
 		clear(c[chunkSize/2:])
@@ -110,6 +117,7 @@ func (s *sortedSet) remove(key string) {
 		return
 	}
 	s.chunks[i] = slices.Delete(s.chunks[i], at, at+1)
+	s.len--
 	if len(s.chunks[i]) == 0 {
 		s.spare = s.chunks[i]
 		s.chunks = slices.Delete(s.chunks, i, i+1)

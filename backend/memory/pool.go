@@ -25,6 +25,7 @@ type pool struct {
 	starting int // slots without a first claim
 	running  int
 	blocked  string // why the platform refuses workers
+	stats    backend.Stats
 }
 
 func (s *store) pool(name string, kind backend.Kind) *pool {
@@ -202,6 +203,24 @@ func (d *delayed) drop(t *task) {
 	}
 }
 
+// describe is info with what only people ask for.
+func (s *store) describe(p *pool) backend.PoolInfo {
+	i := p.info()
+	i.Stats = p.stats
+	if t := p.next(); t != nil {
+		i.Oldest = t.Created
+	}
+	if p.spec.Kind == backend.Job {
+		i.Jobs = make(map[backend.Status]int)
+		for _, st := range backend.Statuses {
+			if set := s.index[indexKey{p.spec.Name, st}]; set != nil && set.len > 0 {
+				i.Jobs[st] = set.len
+			}
+		}
+	}
+	return i
+}
+
 // Pools implements [backend.Client].
 func (s *store) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 	if err := ctx.Err(); err != nil {
@@ -211,7 +230,7 @@ func (s *store) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 	defer s.mu.Unlock()
 	infos := make([]backend.PoolInfo, 0, len(s.pools))
 	for _, p := range s.pools {
-		infos = append(infos, p.info())
+		infos = append(infos, s.describe(p))
 	}
 	slices.SortFunc(infos, func(a, b backend.PoolInfo) int {
 		if a.Spec.Name < b.Spec.Name {

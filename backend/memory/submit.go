@@ -63,7 +63,8 @@ func (s *store) submit(ses *session, sub *backend.Submission, fx *effects) backe
 	t.pool = p
 	t.Task = backend.Task{
 		ID: sub.ID, Kind: sub.Kind, Pool: sub.Pool, Status: backend.StatusPending, Version: 1,
-		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Created: fx.now,
+		Input: sub.Input, Parent: sub.Parent, Depth: sub.Depth, Root: sub.Root, Trace: sub.Trace,
+		Created: fx.now,
 	}
 	if t.Kind == backend.Job {
 		s.live[t.ID] = t

@@ -25,6 +25,7 @@ type task struct {
 	killAt  time.Time // when timeout and grace are over; the zero time is never
 
 	log     []backend.Yield // kept yields
+	extra   *extra          // nil for most
 	changed chan struct{}   // closed at the next change; made by whoever waits
 	ended   chan struct{}   // closed at the end or at removal; likewise
 }
@@ -175,6 +176,7 @@ func (s *store) fail(t *task, f *backend.Failure, retry bool, delay time.Duratio
 		s.close(t, fx)
 		return
 	}
+	t.remember(f, fx)
 	t.touch(fx)
 	s.enqueue(t, delay, fx)
 }

@@ -86,6 +86,23 @@ func (s *linked) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 	return over(ctx, s.link, s.store.Pools)
 }
 
+// Workers implements [backend.Client].
+func (s *linked) Workers(ctx context.Context, pool string, offset, limit int) ([]backend.WorkerInfo, error) {
+	return over(ctx, s.link, func(ctx context.Context) ([]backend.WorkerInfo, error) {
+		return s.store.Workers(ctx, pool, offset, limit)
+	})
+}
+
+// Journal implements [backend.Client].
+func (s *linked) Journal(ctx context.Context, req backend.JournalRequest) ([]backend.Entry, error) {
+	return over(ctx, s.link, func(ctx context.Context) ([]backend.Entry, error) { return s.store.Journal(ctx, req) })
+}
+
+// Attempts implements [backend.Client].
+func (s *linked) Attempts(ctx context.Context, id string) ([]backend.PastAttempt, error) {
+	return over(ctx, s.link, func(ctx context.Context) ([]backend.PastAttempt, error) { return s.store.Attempts(ctx, id) })
+}
+
 // Claim implements [backend.Worker].
 func (s *linked) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
 	return over(ctx, s.link, func(ctx context.Context) ([]backend.Assignment, error) { return s.store.Claim(ctx, req) })
@@ -124,6 +141,16 @@ func (s *linked) Settle(ctx context.Context, ends []backend.Settlement) ([]backe
 		s.link.settles.Add(1)
 	}
 	return answers, err
+}
+
+// Append implements [backend.Worker].
+func (s *linked) Append(ctx context.Context, additions []backend.Addition) error {
+	return tell(ctx, s.link, func(ctx context.Context) error { return s.store.Append(ctx, additions) })
+}
+
+// Report implements [backend.Worker].
+func (s *linked) Report(ctx context.Context, stats []backend.PoolStats) error {
+	return tell(ctx, s.link, func(ctx context.Context) error { return s.store.Report(ctx, stats) })
 }
 
 // Reserve implements [backend.Scaler].
