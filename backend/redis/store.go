@@ -213,8 +213,8 @@ func (s *store) submitAll(xs []*submits) {
 	}
 }
 
-// submitSome runs submit.lua for n tasks.
-func (s *store) submitSome(xs []*submits, n int) {
+// submitArgs are submit.lua's, for n tasks.
+func submitArgs(xs []*submits, n int) []any {
 	args := append(make([]any, 0, 2+8*n), xs[0].session, n)
 	for _, x := range xs {
 		for i := range x.tasks {
@@ -225,7 +225,12 @@ func (s *store) submitSome(xs []*submits, n int) {
 			}
 		}
 	}
-	replies, refusal, err := s.texts(context.Background(), scriptSubmit, args)
+	return args
+}
+
+// submitSome runs submit.lua for n tasks.
+func (s *store) submitSome(xs []*submits, n int) {
+	replies, refusal, err := s.texts(context.Background(), scriptSubmit, submitArgs(xs, n))
 	switch {
 	case len(xs) > 1 && (full(err) || errors.Is(err, backend.ErrForeign)): // which may concern some alone
 		for i := range xs {
@@ -247,16 +252,20 @@ func (s *store) submitSome(xs []*submits, n int) {
 		err = errForeign
 	}
 	for _, x := range xs {
-		if x.err = err; err != nil {
-			continue
+		if x.err = err; err == nil {
+			x.read(replies[:len(x.tasks)])
+			replies = replies[len(x.tasks):]
 		}
-		x.answers = make([]backend.Submitted, len(x.tasks))
-		for i := range x.tasks {
-			if x.answers[i], x.err = submitted(&x.tasks[i], replies[i]); x.err != nil {
-				break
-			}
+	}
+}
+
+// read fills in the answers.
+func (x *submits) read(replies []string) {
+	x.answers = make([]backend.Submitted, len(x.tasks))
+	for i := range x.tasks {
+		if x.answers[i], x.err = submitted(&x.tasks[i], replies[i]); x.err != nil {
+			return
 		}
-		replies = replies[len(x.tasks):]
 	}
 }
 
