@@ -82,7 +82,9 @@ func TaskID(ctx context.Context) string {
 }
 
 // Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
-// "mn.id" and "mn.attempt". Outside a handler it is slog's default.
+// "mn.id", "mn.attempt" and "mn.worker". What is written to it goes to the run's log as well,
+// which [App.Logs] shows: a job's own, or that of the job for which a call is made. Outside a
+// handler it is the logger of the app that ctx carries, or slog's default.
 func Logger(ctx context.Context) *slog.Logger {
 	a := attemptFrom(ctx)
 	if a == nil {
@@ -91,6 +93,11 @@ func Logger(ctx context.Context) *slog.Logger {
 		}
 		return slog.Default()
 	}
-	return a.Process().Owner.(*App).cfg.Logger.With(
-		"mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt)
+	app := a.Process().Owner.(*App)
+	l := app.cfg.Logger.With("mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt,
+		"mn.worker", a.Lease.Slot)
+	if app.cfg.RunLog.Off || root(a) == "" {
+		return l
+	}
+	return slog.New(newLogHandler(app, a, l.Handler()))
 }
