@@ -115,7 +115,7 @@ func (in *Inspector) Remove(ctx context.Context, id JobID) error {
 	return j.Remove(ctx, id)
 }
 
-// ErrNotEnded: the run has not ended, so it cannot be retried.
+// ErrNotEnded is what [Inspector.Retry] returns for a run that has not ended.
 var ErrNotEnded = errors.New("the run has not ended: cancel it first, or wait")
 
 // Retry starts a new run with the input of one that has ended, and returns the new run's ID;
