@@ -7,8 +7,8 @@ import (
 )
 
 // Reserve implements [backend.Scaler].
-func (s *store) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	flat, refusal, err := s.texts(ctx, scriptReserve, append([]any{session}, list(pools)...))
+func (s *store) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
+	flat, refusal, err := s.texts(ctx, scriptReserve, append([]any{session, limit}, list(pools)...))
 	if err != nil {
 		return nil, err
 	}

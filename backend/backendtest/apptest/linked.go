@@ -127,9 +127,9 @@ func (s *linked) Settle(ctx context.Context, ends []backend.Settlement) ([]backe
 }
 
 // Reserve implements [backend.Scaler].
-func (s *linked) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
+func (s *linked) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
 	slots, err := over(ctx, s.link, func(ctx context.Context) ([]backend.Slot, error) {
-		return s.store.Reserve(ctx, session, pools)
+		return s.store.Reserve(ctx, session, pools, limit)
 	})
 	if err == nil {
 		s.link.reserves.Add(1)
