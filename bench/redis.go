@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -65,6 +66,7 @@ func openRedis() (*medium, error) {
 		backend: b,
 		dial:    func(serve func([]byte) []byte) (line, error) { return dialLists(options, serve) },
 		used:    func() (uint64, error) { return usedMemory(admin) },
+		spent:   func() (time.Duration, error) { return scriptTime(admin) },
 		close: func() error {
 			err := errors.Join(b.Close(), admin.Close(), server.Process.Kill())
 			_ = server.Wait() // it was killed
@@ -90,6 +92,26 @@ func usedMemory(c *goredis.Client) (uint64, error) {
 	_, rest, _ := strings.Cut(info, "used_memory:")
 	digits, _, _ := strings.Cut(rest, "\r")
 	return strconv.ParseUint(digits, 10, 64)
+}
+
+// scriptTime is how long the server has executed scripts.
+func scriptTime(c *goredis.Client) (sum time.Duration, err error) {
+	info, err := c.Info(context.Background(), "commandstats").Result()
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(info) {
+		if name, stats, _ := strings.Cut(line, ":"); name == "cmdstat_evalsha" || name == "cmdstat_eval" {
+			_, rest, _ := strings.Cut(stats, "usec=")
+			digits, _, _ := strings.Cut(rest, ",")
+			n, err := strconv.ParseInt(digits, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n) * time.Microsecond
+		}
+	}
+	return sum, nil
 }
 
 // lists is the floor on Redis: LPUSH and BRPOP there, LPUSH and BRPOP back, with one

@@ -23,7 +23,8 @@ func newPace(rate int) *pace {
 // to come again, and short beside mn.Timing.Start, which begins with the reservation.
 const ahead = 5 * time.Second
 
-// Room implements [provisioner.Pacer].
+// Room implements [provisioner.Pacer]. There is none until half of what was reserved in advance has
+// been dispatched, so that slots are reserved many at a time.
 func (p *Provisioner) Room(pool string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,7 +34,10 @@ func (p *Provisioner) Room(pool string) int {
 			queued++
 		}
 	}
-	return max(0, most-queued)
+	if queued > most/2 {
+		return 0
+	}
+	return most - queued
 }
 
 // wait blocks until it is the caller's turn; false if ctx ended before.
