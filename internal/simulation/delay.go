@@ -48,6 +48,9 @@ func (c *chance) dice() float64 {
 
 // sleep waits; false if ctx ended before.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -171,6 +171,17 @@ func (c *Cluster) finish(ch *child, status string, ts *api.TaskState) {
 	}
 }
 
+// Stop tells all programs to end, with SIGTERM.
+func (c *Cluster) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, ch := range c.order {
+		if lives(ch) {
+			c.stop(ch)
+		}
+	}
+}
+
 // stop ends a job; the caller holds mu.
 func (c *Cluster) stop(ch *child) {
 	ch.stopped = true

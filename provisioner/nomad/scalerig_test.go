@@ -169,7 +169,6 @@ func (f *fleet) scheduler(rate int) *scheduler {
 	var err error
 	s.app, err = mn.New(f.config(s.view, p, f.definitions(simulation.Process{})))
 	require.NoError(f, err)
-	require.NoError(f, s.app.Deploy(f.Context()))
 	return s
 }
 
