@@ -31,7 +31,7 @@ type medium struct {
 	dial func(serve func([]byte) []byte) (line, error)
 	// used is how many bytes of memory the backend takes up at the moment.
 	used func() (uint64, error)
-	// spent is how much processor time the backend's server has taken for scripts; nil if
+	// spent is how much processor time the backend's server has taken for steps; nil if
 	// there is no server.
 	spent func() (time.Duration, error)
 	close func() error

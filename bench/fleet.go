@@ -64,7 +64,8 @@ func (b *bench) fleetMeasures() []measure {
 		row("sweep with nothing lost, server time", "µs", (*fleet).sweep),
 		row("reserve with nothing lacking, server time", "µs", (*fleet).reserve),
 		row("crash of a busy worker, server time", "µs", (*fleet).crash),
-		row("departure of an idle worker, server time", "µs", (*fleet).depart),
+		row("departure of a worker without a slot, server time", "µs", (*fleet).depart),
+		row("departure of an idle worker, server time", "µs", (*fleet).departIdle),
 	}
 }
 
@@ -233,8 +234,19 @@ func (f *fleet) crash(ctx context.Context) (float64, error) {
 	})
 }
 
-// depart ends sessions of workers.
+// depart ends sessions of workers whose slots have ended before, as they do after a cooldown.
 func (f *fleet) depart(ctx context.Context) (float64, error) {
+	var slotless []string
+	for i := range f.workers {
+		if w := &f.workers[i]; w.lease.Task != "" && len(slotless) < fleetSample { // those of crash
+			slotless = append(slotless, w.session)
+		}
+	}
+	return f.spent(len(slotless), func(i int) error { return f.store.Leave(ctx, slotless[i]) })
+}
+
+// departIdle ends sessions of workers that wait.
+func (f *fleet) departIdle(ctx context.Context) (float64, error) {
 	return f.spent(fleetSample, func(i int) error {
 		return f.store.Leave(ctx, f.workers[len(f.workers)-1-i].session)
 	})

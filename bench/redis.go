@@ -66,7 +66,7 @@ func openRedis() (*medium, error) {
 		backend: b,
 		dial:    func(serve func([]byte) []byte) (line, error) { return dialLists(options, serve) },
 		used:    func() (uint64, error) { return usedMemory(admin) },
-		spent:   func() (time.Duration, error) { return scriptTime(admin) },
+		spent:   func() (time.Duration, error) { return serverTime(admin) },
 		close: func() error {
 			err := errors.Join(b.Close(), admin.Close(), server.Process.Kill())
 			_ = server.Wait() // it was killed
@@ -94,22 +94,23 @@ func usedMemory(c *goredis.Client) (uint64, error) {
 	return strconv.ParseUint(digits, 10, 64)
 }
 
-// scriptTime is how long the server has executed scripts.
-func scriptTime(c *goredis.Client) (sum time.Duration, err error) {
-	info, err := c.Info(context.Background(), "commandstats").Result()
+// serverTime is the processor time that the server's main thread has taken: that which executes commands.
+func serverTime(c *goredis.Client) (sum time.Duration, err error) {
+	info, err := c.Info(context.Background(), "cpu").Result()
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(info) {
-		if name, stats, _ := strings.Cut(line, ":"); name == "cmdstat_evalsha" || name == "cmdstat_eval" {
-			_, rest, _ := strings.Cut(stats, "usec=")
-			digits, _, _ := strings.Cut(rest, ",")
-			n, err := strconv.ParseInt(digits, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n) * time.Microsecond
+	for _, mode := range []string{"user", "sys"} {
+		_, rest, found := strings.Cut(info, "used_cpu_"+mode+"_main_thread:")
+		digits, _, _ := strings.Cut(rest, "\r")
+		if !found { // before Redis 7
+			return 0, errors.New("this server does not tell the time of its main thread")
 		}
+		d, err := time.ParseDuration(digits + "s")
+		if err != nil {
+			return 0, err
+		}
+		sum += d
 	}
 	return sum, nil
 }

@@ -28,8 +28,13 @@ func (s *store) Exit(ctx context.Context, exits []backend.SlotExit) error {
 	for _, e := range exits {
 		args = append(args, e.Slot, e.Note, flag(e.Refused))
 	}
-	_, err := s.text(ctx, scriptExit, args)
-	return err
+	if _, err := s.text(ctx, scriptExit, args); err != nil {
+		return err
+	}
+	for _, e := range exits {
+		s.endedSlot(e.Slot)
+	}
+	return nil
 }
 
 // sweepNone is a sweep's limit that repairs nothing and only queues delayed tasks.
