@@ -141,7 +141,10 @@ func (f *fleet) program(p simulation.Process) int {
 		over <- app.Run(p.Term, func(context.Context) error { panic("a worker ran main") })
 	}()
 	select {
-	case <-over:
+	case err := <-over:
+		if err != nil {
+			return 1
+		}
 		return 0
 	case <-p.Killed.Done():
 	}
