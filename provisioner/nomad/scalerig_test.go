@@ -166,13 +166,31 @@ type scheduler struct {
 func (f *fleet) scheduler(rate int) *scheduler {
 	f.Helper()
 	s := &scheduler{door: f.cluster.Door(), view: f.backend.As("scheduler", time.Millisecond)}
-	p := nomad.New(nomad.Through(nomad.Config{
+	p := &deployed{fleet: f, Provisioner: nomad.New(nomad.Through(nomad.Config{
 		Address: "http://nomad.invalid:4646", Program: nomad.RawExec{Path: "/bin/program"}, DispatchRate: rate, Logger: quiet,
-	}, s.door))
+	}, s.door))}
 	var err error
 	s.app, err = mn.New(f.config(s.view, p, f.definitions(simulation.Process{})))
 	require.NoError(f, err)
 	return s
+}
+
+// deployed is a provisioner whose jobs are registered before it launches anything. Else the first dispatches
+// wait for a lock that others hold over a request, and meanwhile the simulated clock stands still.
+type deployed struct {
+	*nomad.Provisioner
+	fleet *fleet
+}
+
+func (d *deployed) Open(app string, host provisioner.Host) error {
+	if err := d.Provisioner.Open(app, host); err != nil {
+		return err
+	}
+	pools := map[string]provisioner.Resources{}
+	for pool := range d.fleet.busy {
+		pools[pool] = provisioner.Resources{CPU: 0.1, Memory: 256 << 20} // the defaults
+	}
+	return d.Deploy(d.fleet.Context(), pools)
 }
 
 // die ends a scheduler without a word to anybody.
