@@ -63,7 +63,8 @@ type Timing struct {
 	// Margin is how much longer the backend waits before it acts, so that a silent
 	// worker has surely given up by then.
 	Margin time.Duration
-	// Sweep is how often each app looks for what is lost.
+	// Sweep is how often an app looks for what is lost that can launch workers. Others, and
+	// worker processes, look ten times less often: where nobody else is left, that is what counts.
 	Sweep time.Duration
 	// Start is how long a worker may take from its launch to its first sign of life.
 	Start time.Duration

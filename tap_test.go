@@ -128,8 +128,8 @@ func (s *tapStore) Settle(ctx context.Context, ends []backend.Settlement) ([]bac
 	return through(s, "settle", func() ([]backend.Settled, error) { return s.Store.Settle(ctx, ends) })
 }
 
-func (s *tapStore) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	return through(s, "reserve", func() ([]backend.Slot, error) { return s.Store.Reserve(ctx, session, pools) })
+func (s *tapStore) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
+	return through(s, "reserve", func() ([]backend.Slot, error) { return s.Store.Reserve(ctx, session, pools, limit) })
 }
 
 func (s *tapStore) Exit(ctx context.Context, exits []backend.SlotExit) error {

@@ -118,9 +118,11 @@ type Worker interface {
 // Scaler is what brings workers to life and clears away what is lost.
 type Scaler interface {
 	// Reserve reserves one slot for each worker that the pools lack: demand and
-	// spares, less what is idle or starting, within the limits. Pools that the
-	// session does not launch are skipped. ErrSessionLost.
-	Reserve(ctx context.Context, session string, pools []string) ([]Slot, error)
+	// spares, less what is idle or starting, within the limits, and at most limit of
+	// each pool: no more than will be launched soon, because a slot that waits for that
+	// counts as starting meanwhile. Pools that the session does not launch are skipped.
+	// ErrSessionLost.
+	Reserve(ctx context.Context, session string, pools []string, limit int) ([]Slot, error)
 	// Exit ends slots whose worker is gone or never came. Tasks leased to them are
 	// lost at once. Unknown slots are no error.
 	Exit(ctx context.Context, exits []SlotExit) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // bench holds what the measures use.
@@ -14,6 +15,7 @@ type bench struct {
 	program *program
 	// full and its twin are made when the first measure needs them, see fill.
 	full        *shelf
+	fleet       *fleet // likewise
 	twin        *twin
 	bytesPerJob float64
 }
@@ -37,6 +39,9 @@ func (b *bench) close() (err error) {
 	if b.twin != nil {
 		err = errors.Join(err, b.twin.close())
 	}
+	if b.fleet != nil {
+		err = errors.Join(err, b.fleet.close())
+	}
 	if b.full != nil {
 		err = errors.Join(err, b.full.close())
 	}
@@ -49,7 +54,7 @@ func (b *bench) close() (err error) {
 // measures lists all measures in the order of the table. Those with stored jobs
 // come last, because the heap is large from then on.
 func (b *bench) measures() []measure {
-	return append(b.taskMeasures(), b.storedMeasures()...)
+	return slices.Concat(b.taskMeasures(), b.fleetMeasures(), b.storedMeasures())
 }
 
 func (b *bench) taskMeasures() []measure {

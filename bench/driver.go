@@ -1,6 +1,10 @@
 package main
 
-import "github.com/multinode/mn/backend"
+import (
+	"time"
+
+	"github.com/multinode/mn/backend"
+)
 
 // driver is a backend as this program sees it.
 type driver struct {
@@ -26,7 +30,10 @@ type medium struct {
 	// floor of the medium: nothing but bytes there and back.
 	dial func(serve func([]byte) []byte) (line, error)
 	// used is how many bytes of memory the backend takes up at the moment.
-	used  func() (uint64, error)
+	used func() (uint64, error)
+	// spent is how much processor time the backend's server has taken for steps; nil if
+	// there is no server.
+	spent func() (time.Duration, error)
 	close func() error
 }
 

@@ -19,6 +19,7 @@ type options struct {
 	only       *regexp.Regexp
 	seconds    float64
 	stored     int
+	workers    int
 	cpuProfile string
 	memProfile string
 }
@@ -37,6 +38,7 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	})
 	f.Float64Var(&o.seconds, "seconds", 3, "how long one measure takes at most, its floor included")
 	f.IntVar(&o.stored, "stored", 1_000_000, "how many finished jobs are stored for the measures with stored jobs")
+	f.IntVar(&o.workers, "workers", 1000, "how many workers there are in the measures that count them")
 	f.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile to this `file`")
 	f.StringVar(&o.memProfile, "memprofile", "", "write a profile of all allocations to this `file`")
 	if err := f.Parse(args); err != nil {
@@ -58,6 +60,9 @@ func (o *options) check() error {
 	}
 	if o.stored < pageSize {
 		return fmt.Errorf("-stored %d must be at least %d, or no page is full", o.stored, pageSize)
+	}
+	if o.workers < 3*fleetSample {
+		return fmt.Errorf("-workers %d must be at least %d, so that some may leave", o.workers, 3*fleetSample)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -65,6 +66,7 @@ func openRedis() (*medium, error) {
 		backend: b,
 		dial:    func(serve func([]byte) []byte) (line, error) { return dialLists(options, serve) },
 		used:    func() (uint64, error) { return usedMemory(admin) },
+		spent:   func() (time.Duration, error) { return serverTime(admin) },
 		close: func() error {
 			err := errors.Join(b.Close(), admin.Close(), server.Process.Kill())
 			_ = server.Wait() // it was killed
@@ -90,6 +92,27 @@ func usedMemory(c *goredis.Client) (uint64, error) {
 	_, rest, _ := strings.Cut(info, "used_memory:")
 	digits, _, _ := strings.Cut(rest, "\r")
 	return strconv.ParseUint(digits, 10, 64)
+}
+
+// serverTime is the processor time that the server's main thread has taken: that which executes commands.
+func serverTime(c *goredis.Client) (sum time.Duration, err error) {
+	info, err := c.Info(context.Background(), "cpu").Result()
+	if err != nil {
+		return 0, err
+	}
+	for _, mode := range []string{"user", "sys"} {
+		_, rest, found := strings.Cut(info, "used_cpu_"+mode+"_main_thread:")
+		digits, _, _ := strings.Cut(rest, "\r")
+		if !found { // before Redis 7
+			return 0, errors.New("this server does not tell the time of its main thread")
+		}
+		d, err := time.ParseDuration(digits + "s")
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
 }
 
 // lists is the floor on Redis: LPUSH and BRPOP there, LPUSH and BRPOP back, with one

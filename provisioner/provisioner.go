@@ -79,6 +79,15 @@ type Deployer interface {
 	Deploy(ctx context.Context, pools map[string]Resources) error
 }
 
+// Pacer is an extra ability of a provisioner, found by assertion, for those that launch workers
+// one after the other at a pace that their platform bears: to say how many more make sense now.
+type Pacer interface {
+	// Room is how many more workers of a pool it would launch soon. No more slots than that are
+	// reserved at a time, so that a slot's time to start is not spent waiting here, and
+	// other processes, which have paces of their own, get their share. It does not block.
+	Room(pool string) int
+}
+
 // None launches nothing: for programs that only start and watch tasks, which others
 // execute. [mn.New] recognises it and reserves no workers.
 //

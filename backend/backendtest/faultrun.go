@@ -192,7 +192,7 @@ func (f *factory) scale() {
 	for f.ctx.Err() == nil {
 		var slots []backend.Slot
 		_ = f.try(func() (err error) {
-			slots, err = f.faulty.Reserve(f.ctx, f.ID, []string{jobs, calls})
+			slots, err = f.faulty.Reserve(f.ctx, f.ID, []string{jobs, calls}, unlimited)
 			return err
 		})
 		for _, s := range slots {

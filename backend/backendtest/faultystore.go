@@ -141,8 +141,8 @@ func (s *faultyStore) Report(ctx context.Context, stats []backend.PoolStats) err
 }
 
 // Reserve implements [backend.Scaler].
-func (s *faultyStore) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	return exchange(ctx, s.dice, "Reserve", func() ([]backend.Slot, error) { return s.Store.Reserve(ctx, session, pools) })
+func (s *faultyStore) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
+	return exchange(ctx, s.dice, "Reserve", func() ([]backend.Slot, error) { return s.Store.Reserve(ctx, session, pools, limit) })
 }
 
 // Exit implements [backend.Scaler].

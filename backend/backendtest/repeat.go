@@ -146,7 +146,7 @@ var mutations = []mutation{
 		c := p.client("c")
 		c.start(task("a", jobs), task("b", calls))
 		return func() (string, error) {
-			slots, err := p.store.Reserve(p.ctx, p.ID, []string{jobs, calls})
+			slots, err := p.store.Reserve(p.ctx, p.ID, []string{jobs, calls}, unlimited)
 			return anyWords(slots, err)
 		}
 	}},

@@ -12,7 +12,7 @@ import (
 // next has a new or a live worker claim the task that waits in the pool.
 func (p *process) next(pool string) *attempt {
 	p.t.Helper()
-	slots, err := p.store.Reserve(p.ctx, p.ID, []string{pool})
+	slots, err := p.store.Reserve(p.ctx, p.ID, []string{pool}, unlimited)
 	require.NoError(p.t, err)
 	require.Len(p.t, slots, 1, "slots for the task that waits")
 	return p.claim(slots[0].ID)

@@ -12,10 +12,13 @@ import (
 // reserve reserves slots for pools.
 func (p *process) reserve(pools ...string) []backend.Slot {
 	p.t.Helper()
-	slots, err := p.store.Reserve(p.ctx, p.ID, pools)
+	slots, err := p.store.Reserve(p.ctx, p.ID, pools, unlimited)
 	require.NoError(p.t, err)
 	return slots
 }
+
+// unlimited is a Reserve's limit that plays no part.
+const unlimited = 1000
 
 // exit reports a worker's exit.
 func (w *world) exit(slot, note string) {
@@ -32,6 +35,20 @@ var scaleRules = []rule{
 		require.Equal(w.t, []string{jobs, jobs, calls}, []string{slots[0].Pool, slots[1].Pool, slots[2].Pool})
 		require.Equal(w.t, counts{Pending: 2, Starting: 2, Slots: 2}, w.counts(jobs))
 		require.Empty(w.t, p.reserve(jobs, calls), "workers that start are counted")
+	}},
+	{"Reserve reserves at most its limit of each pool", func(w *world) {
+		p, c := w.host(), w.client("c")
+		c.start(task("a", jobs), task("b", jobs), task("c", jobs), task("d", calls))
+		for _, want := range [][]string{{jobs, jobs, calls}, {jobs}, nil} {
+			slots, err := p.store.Reserve(p.ctx, p.ID, []string{jobs, calls}, 2)
+			require.NoError(w.t, err)
+			var got []string
+			for _, s := range slots {
+				got = append(got, s.Pool)
+			}
+			require.Equal(w.t, want, got)
+		}
+		require.Equal(w.t, counts{Pending: 3, Starting: 3, Slots: 3}, w.counts(jobs))
 	}},
 	{"spares are kept", func(w *world) {
 		p := w.host(spares(2))
@@ -89,7 +106,7 @@ var scaleRules = []rule{
 		require.Zero(w.t, w.pool(jobs).Slots)
 	}},
 	{"Reserve for a session that has not joined is refused", func(w *world) {
-		_, err := w.store.Reserve(w.ctx, "nobody", []string{jobs})
+		_, err := w.store.Reserve(w.ctx, "nobody", []string{jobs}, unlimited)
 		require.ErrorIs(w.t, err, backend.ErrSessionLost)
 	}},
 	{"tasks that waited before anybody could launch them are demanded when somebody joins", func(w *world) {

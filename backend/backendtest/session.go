@@ -108,7 +108,7 @@ var sessionRules = []rule{
 		require.False(w.t, p.alive())
 		_, err := p.tryBeat()
 		require.ErrorIs(w.t, err, backend.ErrSessionLost)
-		_, err = w.store.Reserve(w.ctx, p.ID, []string{jobs})
+		_, err = w.store.Reserve(w.ctx, p.ID, []string{jobs}, unlimited)
 		require.ErrorIs(w.t, err, backend.ErrSessionLost)
 	}},
 	{"leaving twice, or without having joined, is no error", func(w *world) {

@@ -135,7 +135,7 @@ var stressRules = []rule{
 		}
 		together(n, func(i int) {
 			if i%2 == 0 {
-				got, _ := w.store.Reserve(w.ctx, p.ID, []string{calls})
+				got, _ := w.store.Reserve(w.ctx, p.ID, []string{calls}, unlimited)
 				for _, s := range got {
 					note(s)
 				}

@@ -19,7 +19,7 @@ func crew(t *testing.T, n int) (backend.Store, []string) {
 		{Name: "f", Kind: backend.Function, MaxWorkers: n, Spare: n, CrashBudget: 3},
 	}}
 	require.NoError(t, s.Join(t.Context(), session, silent{}))
-	slots, err := s.Reserve(t.Context(), "s", []string{"f"})
+	slots, err := s.Reserve(t.Context(), "s", []string{"f"}, 10)
 	require.NoError(t, err)
 	require.Len(t, slots, n)
 	ids := make([]string, n)

@@ -182,7 +182,7 @@ func (s *store) retire(w *waiter) {
 }
 
 // Reserve implements [backend.Scaler].
-func (s *store) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
+func (s *store) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (s *store) Reserve(ctx context.Context, session string, pools []string) ([]
 		if p == nil || !ses.Launches || !slices.Contains(p.servers, ses) {
 			continue
 		}
-		for s.canReserve(p) {
+		for n := 0; n < limit && s.canReserve(p); n++ {
 			s.epoch++ // only to number the slot
 			// The s keeps it apart from the IDs of calls, after which slots are named too.
 			slots = append(slots, s.reserve(p, ses, fmt.Sprintf("%s.s%d", session, s.epoch)))

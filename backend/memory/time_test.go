@@ -347,7 +347,7 @@ func TestCrashesOfAPoisonedTaskComeSlowerAndSlower(t *testing.T) {
 			require.True(t, got.NotBefore.IsZero())
 			require.Equal(t, backend.CrashDelay(n), time.Since(crashed), "after crash %d", n)
 			c.beat()
-			slots, err := c.Reserve(c.ctx, "s", []string{"job"})
+			slots, err := c.Reserve(c.ctx, "s", []string{"job"}, 10)
 			require.NoError(t, err)
 			require.Len(t, slots, 1)
 			slot = slots[0].ID

@@ -14,6 +14,7 @@ import (
 
 // slot is a worker of this process that waits or has waited.
 type slot struct {
+	session string
 	pool    string // known once it has had a task
 	lastOp  uint64
 	waiters map[string]*waiter // by op
@@ -40,7 +41,7 @@ func (s *store) register(req backend.ClaimRequest) (w *waiter, again bool) {
 	defer s.mu.Unlock()
 	sl := s.slots[req.Slot]
 	if sl == nil {
-		sl = &slot{waiters: make(map[string]*waiter)}
+		sl = &slot{session: req.Session, waiters: make(map[string]*waiter)}
 		s.slots[req.Slot] = sl
 	}
 	again = sl.lastOp == req.Op && req.Op != 0
@@ -65,6 +66,15 @@ func (s *store) unregister(req backend.ClaimRequest, as []backend.Assignment, er
 	}
 	if errors.Is(err, backend.ErrRetired) || errors.Is(err, backend.ErrSlotLost) {
 		delete(s.slots, req.Slot)
+	}
+}
+
+// endedSlot forgets a slot that has ended otherwise than by the answer to a claim.
+func (s *store) endedSlot(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sl := s.slots[id]; sl != nil && len(sl.waiters) == 0 {
+		delete(s.slots, id)
 	}
 }
 

@@ -152,7 +152,7 @@ func everyStep(t *testing.T, s backend.Store) (errs []error) {
 	note(s.Lock(ctx, lease, []string{"k3"}))
 	_, err = s.Settle(ctx, []backend.Settlement{{Lease: lease, Outcome: backend.Succeeded}})
 	note(err)
-	_, err = s.Reserve(ctx, "host", []string{"jobs", "calls"})
+	_, err = s.Reserve(ctx, "host", []string{"jobs", "calls"}, 10)
 	note(err)
 	note(s.Exit(ctx, []backend.SlotExit{{Slot: "call", Note: "gone"}}))
 	_, err = s.Sweep(ctx, 100)

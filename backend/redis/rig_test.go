@@ -221,7 +221,7 @@ func runningCall(ctx context.Context, t *testing.T, caller, s backend.Store, fro
 	require.NoError(t, got[0].Err)
 	slot := got[0].Slot
 	if slot.ID == "" { // the caller launches nothing
-		slots, err := s.Reserve(ctx, "executor", []string{"calls"})
+		slots, err := s.Reserve(ctx, "executor", []string{"calls"}, 10)
 		require.NoError(t, err)
 		require.Len(t, slots, 1)
 		slot = slots[0]

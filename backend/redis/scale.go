@@ -7,8 +7,8 @@ import (
 )
 
 // Reserve implements [backend.Scaler].
-func (s *store) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
-	flat, refusal, err := s.texts(ctx, scriptReserve, append([]any{session}, list(pools)...))
+func (s *store) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
+	flat, refusal, err := s.texts(ctx, scriptReserve, append([]any{session, limit}, list(pools)...))
 	if err != nil {
 		return nil, err
 	}
@@ -28,8 +28,13 @@ func (s *store) Exit(ctx context.Context, exits []backend.SlotExit) error {
 	for _, e := range exits {
 		args = append(args, e.Slot, e.Note, flag(e.Refused))
 	}
-	_, err := s.text(ctx, scriptExit, args)
-	return err
+	if _, err := s.text(ctx, scriptExit, args); err != nil {
+		return err
+	}
+	for _, e := range exits {
+		s.endedSlot(e.Slot)
+	}
+	return nil
 }
 
 // sweepNone is a sweep's limit that repairs nothing and only queues delayed tasks.

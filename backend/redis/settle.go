@@ -33,6 +33,9 @@ func (s *store) settled(e *backend.Settlement, reply string) backend.Settled {
 	if reply == "lost" {
 		return backend.Settled{Err: backend.ErrLeaseLost}
 	}
+	if e.Leave {
+		s.endedSlot(e.Lease.Slot)
+	}
 	st := statuses[reply]
 	if e.RetryIn > 0 && st == backend.StatusPending {
 		s.promoteIn(e.RetryIn)

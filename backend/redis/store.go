@@ -35,7 +35,9 @@ type session struct {
 	backend.Session
 	inbox backend.Inbox
 	calls map[string]pendingCall // unfinished
-	acks  []string               // records of delivered results, to be deleted
+	// called: it has submitted calls; launched: slots may have been reserved for it.
+	called, launched bool
+	acks             []string // records of delivered results, to be deleted
 	// ripening are those of earlier turns of tend.
 	ripening [ripening][]string
 }
@@ -120,6 +122,7 @@ func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) e
 		s.sessions[j.ID] = ses
 	}
 	ses.Session, ses.inbox = j, in
+	ses.launched = ses.launched || j.Launches
 	s.mu.Unlock()
 	if err := s.inbox.listen(ctx, j.ID); err != nil {
 		return err
@@ -133,11 +136,18 @@ func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) e
 
 // Leave implements [backend.Store].
 func (s *store) Leave(ctx context.Context, id string) error {
-	if _, err := s.text(ctx, scriptLeave, []any{id}); err != nil {
+	s.mu.Lock()
+	ses := s.sessions[id]
+	callless, slotless := ses != nil && !ses.called, ses != nil && !ses.launched
+	for _, sl := range s.slots {
+		slotless = slotless && sl.session != id
+	}
+	s.mu.Unlock()
+	if _, err := s.text(ctx, scriptLeave, []any{id, flag(callless), flag(slotless)}); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	ses := s.sessions[id]
+	ses = s.sessions[id]
 	delete(s.sessions, id)
 	s.mu.Unlock()
 	s.inbox.ignore(ctx, id)
@@ -185,6 +195,7 @@ func (s *store) Submit(ctx context.Context, id string, tasks []backend.Submissio
 			c := ses.calls[tasks[i].ID] // known if the submission is a repeat
 			c.since = now
 			ses.calls[tasks[i].ID] = c // before the result can come
+			ses.called = true
 		}
 	}
 	s.mu.Unlock()

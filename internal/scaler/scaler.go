@@ -16,15 +16,17 @@ import (
 // sweepLimit is how many repairs one sweep does; a full one is repeated at once.
 const sweepLimit = 100
 
-// The wait before a pool that the platform refused is tried again.
-const (
-	firstRetry = time.Second
-	lastRetry  = 30 * time.Second
-)
+// restful is how many times rarer a process sweeps that launches nothing. Of those there may be
+// thousands, the workers, and what they ask of the backend is paid for by all.
+const restful = 10
 
-// shortLife is the age below which the death of a worker counts as a refusal: a program
-// that crashes as it starts must not be launched in a loop.
-const shortLife = 2 * time.Second
+const (
+	// reserveLimit is how many slots of a pool are reserved in one exchange.
+	reserveLimit = 1000
+	// roomLook is how soon a pool is looked at again that lacks more workers than its
+	// provisioner launches soon.
+	roomLook = time.Second
+)
 
 // Config is what a Scaler needs.
 type Config struct {
@@ -40,7 +42,8 @@ type Config struct {
 // are reserved in the backend, which holds the limits.
 type Scaler struct {
 	Config
-	wake chan struct{} // buffered: there is something to do
+	pacer provisioner.Pacer // Provisioner, if it is one
+	wake  chan struct{}     // buffered: there is something to do
 
 	mu      sync.Mutex
 	demands map[string]bool
@@ -49,21 +52,16 @@ type Scaler struct {
 	paused  bool
 }
 
-// refusal is how often in a row the platform refused a pool's workers.
-type refusal struct {
-	times int
-	until time.Time
-	note  string
-}
-
 // New returns a scaler that does nothing until Run.
 func New(c Config) *Scaler {
-	return &Scaler{
+	s := &Scaler{
 		Config:  c,
 		wake:    make(chan struct{}, 1),
 		demands: make(map[string]bool),
 		refused: make(map[string]refusal),
 	}
+	s.pacer, _ = c.Provisioner.(provisioner.Pacer)
+	return s
 }
 
 // Launch launches the worker of a reserved slot. It does not block, except for one
@@ -86,36 +84,6 @@ func (s *Scaler) free(slot string, e provisioner.Exit) {
 	exit := backend.SlotExit{Slot: slot, Note: e.Note, Refused: e.Refused}
 	if err := s.Store.Exit(ctx, []backend.SlotExit{exit}); err != nil {
 		s.Logger.Warn("mn: worker slot not freed, a sweep will", "slot", slot, "error", err)
-	}
-}
-
-// Exited tells the backend what the platform saw of a worker's end. It blocks for
-// one exchange.
-func (s *Scaler) Exited(w provisioner.Worker, e provisioner.Exit) {
-	if e.Refused || e.Lived > 0 && e.Lived < shortLife {
-		s.rest(w.Pool, e.Note)
-	}
-	s.free(w.ID, e)
-}
-
-// rest notes that the platform refused a worker of the pool: its demand rests for a
-// while, longer each time.
-func (s *Scaler) rest(pool, note string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.refused[pool]
-	r.times++
-	r.note = note
-	r.until = time.Now().Add(min(firstRetry<<min(r.times-1, 10), lastRetry))
-	s.refused[pool] = r
-}
-
-// Served notes that a worker of the pool has come to life.
-func (s *Scaler) Served(pool string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.refused) > 0 {
-		delete(s.refused, pool)
 	}
 }
 
@@ -151,34 +119,51 @@ func (s *Scaler) signal() {
 
 // Run serves demands and sweeps until ctx is done, and blocks as long.
 func (s *Scaler) Run(ctx context.Context) {
-	timer := time.NewTimer(s.Sweep)
+	every := s.Sweep
+	if !s.launches() {
+		every *= restful
+	}
+	timer, again := time.NewTimer(every-rand.N(every/2)), time.NewTimer(roomLook)
 	defer timer.Stop()
+	defer again.Stop()
+	serve := func() {
+		if s.serve(ctx) {
+			again.Reset(roomLook)
+		}
+	}
 	tick := func() {
 		s.demandAll()
-		s.serve(ctx)
+		serve()
 		s.sweep(ctx)
 	}
-	tick()
+	if s.launches() { // others have nothing to begin with, and thousands of them may start together
+		tick()
+	}
 	for {
 		select {
 		case <-s.wake:
-			s.serve(ctx)
+			serve()
+		case <-again.C:
+			serve()
 		case <-timer.C:
 			tick()
 			// Jitter keeps the sweeps of many processes apart. It only shortens the wait:
 			// what is lost must be found within Sweep.
-			timer.Reset(s.Sweep - rand.N(s.Sweep/2))
+			timer.Reset(every - rand.N(every/2))
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// launches reports whether the process can launch workers at all.
+func (s *Scaler) launches() bool { return s.Provisioner != provisioner.None }
+
 func (s *Scaler) demandAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for pool := range s.Pools {
-		s.demands[pool] = true
+		s.demands[pool] = s.launches()
 	}
 }
 
@@ -187,8 +172,8 @@ func (s *Scaler) take() (pools, kills []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	for pool := range s.demands {
-		if !s.paused && !now.Before(s.refused[pool].until) {
+	for pool, wanted := range s.demands {
+		if wanted && !s.paused && !now.Before(s.refused[pool].until) {
 			pools = append(pools, pool)
 		}
 	}
@@ -197,23 +182,64 @@ func (s *Scaler) take() (pools, kills []string) {
 	return pools, kills
 }
 
-func (s *Scaler) serve(ctx context.Context) {
+// serve does what is to do now, and reports whether pools may lack more workers than the
+// provisioner has room for: they stay in demand.
+func (s *Scaler) serve(ctx context.Context) (more bool) {
 	pools, kills := s.take()
 	for _, slot := range kills {
 		s.Provisioner.Kill(slot)
 	}
-	if len(pools) == 0 {
-		return
+	for limit, group := range s.byRoom(pools) {
+		full := group
+		if limit > 0 {
+			full = s.reserve(ctx, group, limit)
+		}
+		s.keep(full)
+		more = more || len(full) > 0
 	}
-	slots, err := s.Store.Reserve(ctx, s.Session, pools)
+	return more
+}
+
+// byRoom groups pools by how many of their workers may be launched now. There is mostly one
+// group, so that one exchange serves all.
+func (s *Scaler) byRoom(pools []string) map[int][]string {
+	groups := make(map[int][]string, 1)
+	for _, pool := range pools {
+		room := reserveLimit
+		if s.pacer != nil {
+			room = max(0, min(s.pacer.Room(pool), reserveLimit))
+		}
+		groups[room] = append(groups[room], pool)
+	}
+	return groups
+}
+
+// reserve reserves slots and launches their workers. It returns the pools that got all that the limit
+// allows, and may lack more.
+func (s *Scaler) reserve(ctx context.Context, pools []string, limit int) (full []string) {
+	slots, err := s.Store.Reserve(ctx, s.Session, pools, limit)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.Logger.Warn("mn: no worker slots reserved, will repeat", "error", err)
 		}
-		return
+		return nil
 	}
+	got := make(map[string]int, len(pools))
 	for _, slot := range slots {
 		s.Launch(slot)
+		if got[slot.Pool]++; got[slot.Pool] == limit {
+			full = append(full, slot.Pool)
+		}
+	}
+	return full
+}
+
+// keep leaves pools in demand, without waking anybody for it.
+func (s *Scaler) keep(pools []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, pool := range pools {
+		s.demands[pool] = true
 	}
 }
 

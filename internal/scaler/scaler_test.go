@@ -34,6 +34,8 @@ type fake struct {
 	launched []provisioner.Worker
 	killed   []string
 	exits    []backend.SlotExit
+	blocked  string         // what the backend says of the pool
+	room     map[string]int // nil: there is no end of it
 }
 
 // forget forgets what was done so far; the next Reserve will hand out slots.
@@ -43,14 +45,20 @@ func (f *fake) forget(lacking int) {
 	f.reserved, f.swept, f.launched, f.lacking = nil, nil, nil, lacking
 }
 
-func (f *fake) Reserve(_ context.Context, _ string, pools []string) (slots []backend.Slot, err error) {
+func (f *fake) Reserve(_ context.Context, _ string, pools []string, limit int) (slots []backend.Slot, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reserved = append(f.reserved, pools)
-	for ; f.err == nil && f.lacking > 0; f.lacking-- {
+	for ; f.err == nil && f.lacking > 0 && len(slots) < limit; f.lacking-- {
 		slots = append(slots, backend.Slot{ID: "s", Pool: pools[0]})
 	}
 	return slots, f.err
+}
+
+func (f *fake) Pools(context.Context) ([]backend.PoolInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []backend.PoolInfo{{Spec: backend.PoolSpec{Name: "p"}, Blocked: f.blocked}}, f.err
 }
 
 func (f *fake) Sweep(_ context.Context, limit int) (n int, err error) {
@@ -67,12 +75,29 @@ func (f *fake) Exit(_ context.Context, exits []backend.SlotExit) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.exits = append(f.exits, exits...)
+	for _, e := range exits {
+		if e.Refused {
+			f.blocked = e.Note
+		}
+	}
 	return f.err
+}
+
+// paced is a provisioner that has room for so many.
+type paced struct{ *fake }
+
+func (p paced) Room(pool string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.room[pool]
 }
 
 func (f *fake) Launch(w provisioner.Worker) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.room != nil {
+		f.room[w.Pool]--
+	}
 	f.launched = append(f.launched, w)
 }
 
@@ -89,8 +114,13 @@ var hardware = provisioner.Resources{CPU: 2, Memory: 1 << 30}
 // running returns a scaler that runs until the bubble's test ends, after its first tick.
 func running(t *testing.T, f *fake) *Scaler {
 	t.Helper()
+	return runningWith(t, f, f)
+}
+
+func runningWith(t *testing.T, f *fake, p provisioner.Provisioner) *Scaler {
+	t.Helper()
 	s := New(Config{
-		Store: f, Provisioner: f, Session: "me", Sweep: sweepEvery, Logger: slog.New(slog.DiscardHandler),
+		Store: f, Provisioner: p, Session: "me", Sweep: sweepEvery, Logger: slog.New(slog.DiscardHandler),
 		Pools: map[string]provisioner.Resources{"p": hardware},
 	})
 	go s.Run(t.Context())
@@ -228,5 +258,119 @@ func TestPausedScalerReservesNothingButKillsAndSweeps(t *testing.T) {
 		require.Empty(t, f.reserved)
 		require.NotEmpty(t, f.swept)
 		require.Equal(t, []string{"a", "b"}, f.killed)
+	})
+}
+
+func TestProcessThatLaunchesNothingSweepsRarelyAndReservesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		runningWith(t, f, provisioner.None)
+		require.Empty(t, f.swept, "thousands may start together")
+		f.forget(0)
+		pass(10 * time.Minute)
+		require.Empty(t, f.reserved)
+		require.GreaterOrEqual(t, len(f.swept), 30)
+		require.LessOrEqual(t, len(f.swept), 60)
+		for i := 1; i < len(f.swept); i++ {
+			require.LessOrEqual(t, f.swept[i].Sub(f.swept[i-1]), restful*sweepEvery)
+		}
+	})
+}
+
+func TestNoMoreIsReservedThanTheProvisionerHasRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{room: map[string]int{"p": 0}}
+		runningWith(t, f, paced{f})
+		f.forget(100)
+		pass(sweepEvery)
+		require.Empty(t, f.reserved, "there is no room")
+		launched := 0
+		for _, room := range []int{30, 50, 40} { // 20 are left of the last
+			f.mu.Lock()
+			f.room["p"] = room
+			f.mu.Unlock()
+			pass(roomLook)
+			require.Len(t, f.launched, min(100, launched+room), "it looks again soon while more is wanted")
+			launched += room
+		}
+		f.forget(0)
+		pass(sweepEvery / 4)
+		require.LessOrEqual(t, len(f.reserved), 1, "nothing more is wanted")
+	})
+}
+
+func TestPoolsWithoutRoomDoNotHoldUpOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{room: map[string]int{"p": 0, "q": 5}}
+		s := runningWith(t, f, paced{f})
+		f.forget(3)
+		s.Demand("p")
+		s.Demand("q")
+		synctest.Wait()
+		require.Len(t, f.launched, 3)
+		require.Equal(t, []string{"q"}, slices.Concat(f.reserved...))
+	})
+}
+
+func TestALargeDemandIsServedInSeveralExchangesAtOnceOrSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		s := running(t, f)
+		f.forget(2*reserveLimit + 1)
+		s.Demand("p")
+		pass(3 * roomLook)
+		require.Len(t, f.launched, 2*reserveLimit+1)
+	})
+}
+
+func TestRefusalsOfWorkersThatWereLaunchedTogetherCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		s := running(t, f)
+		for range 32 {
+			s.Exited(provisioner.Worker{ID: "x", Pool: "p"}, provisioner.Exit{Note: "no node", Refused: true})
+		}
+		require.Len(t, f.exits, 32)
+		f.forget(0)
+		pass(firstRetry)
+		s.Demand("p")
+		synctest.Wait()
+		require.NotEmpty(t, f.reserved)
+	})
+}
+
+// Workers that live in other processes show in the backend alone.
+func TestRefusalAfterWorkersHaveComeIsTheFirstAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		s := running(t, f)
+		refuse := func(e provisioner.Exit, rest time.Duration) {
+			t.Helper()
+			s.Exited(provisioner.Worker{ID: "x", Pool: "p"}, e)
+			f.forget(0)
+			pass(rest - 1)
+			s.Demand("p")
+			synctest.Wait()
+			require.Empty(t, f.reserved)
+			pass(1)
+			s.Demand("p")
+			synctest.Wait()
+			require.NotEmpty(t, f.reserved)
+		}
+		refused := provisioner.Exit{Note: "no node", Refused: true}
+		refuse(refused, firstRetry)
+		refuse(refused, 2*firstRetry)
+		f.mu.Lock()
+		f.blocked = "" // a worker has claimed for the first time
+		f.mu.Unlock()
+		refuse(refused, firstRetry)
+		f.mu.Lock()
+		f.blocked = ""
+		f.mu.Unlock()
+		crashed := provisioner.Exit{Note: "exit code 1", Lived: time.Second}
+		refuse(crashed, 2*firstRetry) // it may have claimed itself, and the next will crash too
+		f.forget(0)
+		pass(forgetAfter + 1)
+		refuse(crashed, firstRetry)
 	})
 }

@@ -185,7 +185,7 @@ func (i *inbox) Demand(pool string) {
 		return // an app would not serve the pool any more
 	}
 	i.serving.Go(func() {
-		slots, err := i.Reserve(context.Background(), "me", []string{pool})
+		slots, err := i.Reserve(context.Background(), "me", []string{pool}, 10)
 		if err != nil {
 			i.t.Error(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,11 +70,11 @@ func BenchmarkColdStart(b *testing.B) {
 }
 
 // registerBare registers a job whose process leaves a trace in a shell.
-func registerBare(b *testing.B, a *agent, prefix, dir string) string {
+func registerBare(b *testing.B, a *agent, prefix, dir string, only ...*api.Constraint) string {
 	b.Helper()
 	id, kind, one, zero := prefix+"-bare", api.JobTypeBatch, 1, 0
 	_, _, err := a.client.Jobs().Register(&api.Job{
-		ID: &id, Name: &id, Type: &kind, Datacenters: []string{"*"},
+		ID: &id, Name: &id, Type: &kind, Datacenters: []string{"*"}, Constraints: only,
 		ParameterizedJob: &api.ParameterizedJobConfig{MetaRequired: []string{"name"}},
 		TaskGroups: []*api.TaskGroup{{Name: &id, Count: &one, RestartPolicy: &api.RestartPolicy{Attempts: &zero}, Tasks: []*api.Task{{
 			Name: "shell", Driver: "raw_exec",
@@ -101,4 +103,35 @@ func awaitFile(b *testing.B, path string) time.Time {
 			b.Fatalf("no trace %s", path)
 		}
 	}
+}
+
+// BenchmarkDispatch is how many workers Nomad's servers take a second from as many dispatchers as a scheduler
+// has. No node meets the job's constraint, so that nothing is started.
+// Run it with -benchtime 2000x.
+func BenchmarkDispatch(b *testing.B) {
+	agent := needAgent(b)
+	id := registerBare(b, agent, newPrefix(), b.TempDir(), &api.Constraint{LTarget: "${attr.kernel.name}", RTarget: "none", Operand: "="})
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var all sync.WaitGroup
+	b.ResetTimer()
+	for range 8 {
+		all.Go(func() {
+			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+				name := fmt.Sprint("none-", n)
+				_, _, err := agent.client.Jobs().DispatchOpts(&api.DispatchOptions{
+					JobID: id, Meta: map[string]string{"name": name}, IdPrefixTemplate: name,
+				}, &api.WriteOptions{IdempotencyToken: name})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "dispatches/s")
+	_, _, err := agent.client.Jobs().Deregister(id, true, nil)
+	require.NoError(b, err)
 }

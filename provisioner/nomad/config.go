@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -75,6 +76,8 @@ type Config struct {
 	StopOnClose bool
 	// Logger default: slog.Default().
 	Logger *slog.Logger
+
+	transport http.RoundTripper // of tests: instead of the network
 }
 
 // Placement says what nodes a definition's workers run on, and what they get beside the
@@ -275,6 +278,9 @@ func (c *Config) client() (*api.Client, error) {
 	if err != nil || (u.Host == "" && u.Scheme != "unix") {
 		return nil, fmt.Errorf("address %q: use a URL such as https://nomad.example:4646 (Config.Address or NOMAD_ADDR)",
 			withoutPassword(ac.Address))
+	}
+	if c.transport != nil {
+		ac.HttpClient = &http.Client{Transport: c.transport}
 	}
 	c.Address, c.Token = ac.Address, ac.SecretID
 	c.Region, c.Namespace = ac.Region, ac.Namespace

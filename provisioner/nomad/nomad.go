@@ -124,6 +124,7 @@ func New(cfg Config) *Provisioner {
 var (
 	_ provisioner.Provisioner = (*Provisioner)(nil)
 	_ provisioner.Deployer    = (*Provisioner)(nil)
+	_ provisioner.Pacer       = (*Provisioner)(nil)
 )
 
 // OutOfProcess tells that its workers do not share this process's memory.

@@ -231,6 +231,9 @@ func (p *Provisioner) inspectWaiting(ctx context.Context, k *worker) {
 	p.mu.Lock()
 	state := k.state
 	p.mu.Unlock()
+	if state != waiting && state != queued {
+		return // it is being dispatched by now, or has its node
+	}
 	if state == waiting && !p.inspect(ctx, k) {
 		return // it may run, and no event has told; the next review asks again
 	}

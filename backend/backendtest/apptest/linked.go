@@ -154,9 +154,9 @@ func (s *linked) Report(ctx context.Context, stats []backend.PoolStats) error {
 }
 
 // Reserve implements [backend.Scaler].
-func (s *linked) Reserve(ctx context.Context, session string, pools []string) ([]backend.Slot, error) {
+func (s *linked) Reserve(ctx context.Context, session string, pools []string, limit int) ([]backend.Slot, error) {
 	slots, err := over(ctx, s.link, func(ctx context.Context) ([]backend.Slot, error) {
-		return s.store.Reserve(ctx, session, pools)
+		return s.store.Reserve(ctx, session, pools, limit)
 	})
 	if err == nil {
 		s.link.reserves.Add(1)

@@ -27,7 +27,10 @@ local function orphans(name, session, limit)
   return n
 end
 
-local function endsession(id, note)
+-- endsession ends a session. callless: it has never made calls, slotless: it has no slots any more. Nothing is looked for
+-- then: that is so of most workers that leave, and of these whole fleets may leave together, so that each must
+-- cost little however many are left.
+local function endsession(id, note, callless, slotless)
   call('ZREM', P .. 'ses', id)
   local s = session(id)
   call('HDEL', P .. 'sx', id)
@@ -39,15 +42,15 @@ local function endsession(id, note)
   end
   -- The calls go first, so that none is given to another worker for nobody; then all its
   -- idle workers, so that no task lost with one of its slots is given to the next.
-  for _, name in ipairs(call('SMEMBERS', P .. 'pools')) do
+  for _, name in ipairs(callless and {} or call('SMEMBERS', P .. 'pools')) do
     if pool(name).kind == '2' then orphans(name, id, 100) end
   end
-  local gone = {}
-  for _, slot_ in ipairs(call('HKEYS', P .. 'slots')) do
-    local sl = slot(slot_)
-    if sl.ses == id or (not sl.ses and sl.la == id) then
-      gone[#gone + 1] = { slot_, sl }
-      dismiss(slot_, sl)
+  local gone, all = {}, slotless and {} or call('HGETALL', P .. 'slots')
+  for i = 1, #all, 2 do
+    local sl = string.find(all[i + 1], id, 1, true) and slot(all[i]) -- to look is quicker than to read each
+    if sl and (sl.ses == id or (not sl.ses and sl.la == id)) then
+      gone[#gone + 1] = { all[i], sl }
+      dismiss(all[i], sl)
     end
   end
   for _, g in ipairs(gone) do killslot(g[1], g[2], note) end
