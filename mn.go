@@ -63,8 +63,8 @@ type Timing struct {
 	// Margin is how much longer the backend waits before it acts, so that a silent
 	// worker has surely given up by then.
 	Margin time.Duration
-	// Sweep is how often an app looks for what is lost that can launch workers. Others, and
-	// worker processes, look ten times less often: where nobody else is left, that is what counts.
+	// Sweep is how often each app looks for what is lost. Processes that were launched as
+	// workers look ten times less often: where none but they are left, that is what counts.
 	Sweep time.Duration
 	// Start is how long a worker may take from its launch to its first sign of life.
 	Start time.Duration
@@ -253,7 +253,7 @@ func (a *App) build() {
 	})
 	a.scaler = scaler.New(scaler.Config{
 		Store: a.store, Session: a.session.ID, Provisioner: a.cfg.Provisioner, Pools: hardware,
-		Sweep: a.cfg.Timing.Sweep, Logger: a.cfg.Logger,
+		Sweep: a.cfg.Timing.Sweep, Worker: a.role != nil, Logger: a.cfg.Logger,
 	})
 }
 

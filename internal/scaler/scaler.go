@@ -16,8 +16,8 @@ import (
 // sweepLimit is how many repairs one sweep does; a full one is repeated at once.
 const sweepLimit = 100
 
-// restful is how many times rarer a process sweeps that launches nothing. Of those there may be
-// thousands, the workers, and what they ask of the backend is paid for by all.
+// restful is how many times rarer a worker process sweeps. Of those there may be thousands, and
+// what they ask of the backend is paid for by all.
 const restful = 10
 
 const (
@@ -35,6 +35,7 @@ type Config struct {
 	Provisioner provisioner.Provisioner
 	Pools       map[string]provisioner.Resources // those that it may launch
 	Sweep       time.Duration
+	Worker      bool // this process was launched as a worker
 	Logger      *slog.Logger
 }
 
@@ -120,7 +121,7 @@ func (s *Scaler) signal() {
 // Run serves demands and sweeps until ctx is done, and blocks as long.
 func (s *Scaler) Run(ctx context.Context) {
 	every := s.Sweep
-	if !s.launches() {
+	if s.Worker {
 		every *= restful
 	}
 	timer, again := time.NewTimer(every-rand.N(every/2)), time.NewTimer(roomLook)
@@ -136,7 +137,7 @@ func (s *Scaler) Run(ctx context.Context) {
 		serve()
 		s.sweep(ctx)
 	}
-	if s.launches() { // others have nothing to begin with, and thousands of them may start together
+	if !s.Worker { // thousands of them may start together
 		tick()
 	}
 	for {

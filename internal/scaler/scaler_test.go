@@ -117,12 +117,16 @@ func running(t *testing.T, f *fake) *Scaler {
 	return runningWith(t, f, f)
 }
 
-func runningWith(t *testing.T, f *fake, p provisioner.Provisioner) *Scaler {
+func runningWith(t *testing.T, f *fake, p provisioner.Provisioner, sets ...func(*Config)) *Scaler {
 	t.Helper()
-	s := New(Config{
+	c := Config{
 		Store: f, Provisioner: p, Session: "me", Sweep: sweepEvery, Logger: slog.New(slog.DiscardHandler),
 		Pools: map[string]provisioner.Resources{"p": hardware},
-	})
+	}
+	for _, set := range sets {
+		set(&c)
+	}
+	s := New(c)
 	go s.Run(t.Context())
 	synctest.Wait()
 	return s
@@ -261,10 +265,21 @@ func TestPausedScalerReservesNothingButKillsAndSweeps(t *testing.T) {
 	})
 }
 
-func TestProcessThatLaunchesNothingSweepsRarelyAndReservesNothing(t *testing.T) {
+func TestAppThatLaunchesNothingSweepsAndReservesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		runningWith(t, f, provisioner.None)
+		f.forget(0)
+		pass(10 * sweepEvery)
+		require.Empty(t, f.reserved)
+		require.GreaterOrEqual(t, len(f.swept), 10)
+	})
+}
+
+func TestWorkerProcessSweepsRarelyAndReservesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		runningWith(t, f, provisioner.None, func(c *Config) { c.Worker = true })
 		require.Empty(t, f.swept, "thousands may start together")
 		f.forget(0)
 		pass(10 * time.Minute)
