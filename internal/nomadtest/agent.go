@@ -30,6 +30,8 @@ type Agent struct {
 	Dir    string      // what it writes, and the tests may
 	Client *api.Client // with the rights of the first token, where ACLs are on
 
+	bin   string
+	first string // token
 	cmd   *exec.Cmd
 	stdin io.Closer // the agent ends when it is closed, or this process dies
 	log   string
@@ -106,7 +108,7 @@ func Start(t testing.TB, extra string) *Agent {
 	stdin, err := cmd.StdinPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	a := &Agent{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Dir: dir, cmd: cmd, stdin: stdin, log: log.Name()}
+	a := &Agent{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Dir: dir, bin: path, cmd: cmd, stdin: stdin, log: log.Name()}
 	a.Client = newClient(t, a.URL)
 	if strings.Contains(extra, "acl") {
 		within(t, readyBound, "the first token; see "+a.log, a.bootstrap)
@@ -154,9 +156,22 @@ func (a *Agent) ready(n int) bool {
 func (a *Agent) bootstrap() bool {
 	token, _, err := a.Client.ACLTokens().Bootstrap(nil)
 	if err == nil {
-		a.Client.SetSecretID(token.SecretID)
+		a.first = token.SecretID
+		a.Client.SetSecretID(a.first)
 	}
 	return err == nil
+}
+
+// CLI runs the nomad program as its user would, in a directory, and returns what it prints.
+func (a *Agent) CLI(t testing.TB, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), a.bin, args...) //nolint:gosec // a test's own
+	cmd.Dir, cmd.Env = dir, append(cleanEnv(), "NOMAD_ADDR="+a.URL, "NOMAD_TOKEN="+a.first)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("nomad %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
 }
 
 // Token makes a token with a policy of the rules.

@@ -38,8 +38,8 @@ data_dir  = %q
 server {
   enabled           = true
   bootstrap_expect  = 1
-  heartbeat_grace   = "5s"
-  min_heartbeat_ttl = "5s"
+  heartbeat_grace   = "2s"
+  min_heartbeat_ttl = "1s"
 }
 ` + common
 

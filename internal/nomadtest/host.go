@@ -57,6 +57,7 @@ func NewNetwork(t testing.TB) *Network {
 	ours := fmt.Sprintf("mn%06x", rand.N(1<<24))
 	n.plugged = ours
 	do(t, exec.Command("ip", "link", "add", ours, "type", "veth", "peer", "name", "self", "netns", fmt.Sprint(n.bridge.pid)))
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "delete", ours).Run() }) //nolint:gosec // its own; before the kernel does
 	n.plug("self")
 	do(t, exec.Command("ip", "addr", "add", n.Self()+"/24", "dev", ours))
 	do(t, exec.Command("ip", "link", "set", ours, "up"))
@@ -99,9 +100,13 @@ func freeSubnet(t testing.TB) string {
 	return ""
 }
 
+// first is the program of a host's first process: it waits for the end of its input, and for all processes
+// that lose their parent. Nomad waits for ever for those that are dead and not waited for.
+const first = `exec 3<&0; cat <&3 >&2 & echo; wait $!`
+
 func newHost(t testing.TB) *Host {
 	t.Helper()
-	h := &Host{t: t, init: exec.Command("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", "echo; read _")}
+	h := &Host{t: t, init: exec.Command("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", first)}
 	in, err := h.init.StdinPipe()
 	must(t, err)
 	out, err := h.init.StdoutPipe()
