@@ -1,6 +1,7 @@
 package where
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -9,8 +10,7 @@ import (
 	"github.com/multinode/mn/provisioner/nomad"
 )
 
-// secretPath is the Nomad Variable that holds, under the name in small letters, what workers find
-// in the environment variable of -redis env:NAME. All jobs of the namespace may read it.
+// secretPath is the default of Flags.Secrets. All jobs of the namespace may read this Variable.
 const secretPath = "nomad/jobs"
 
 // nomad launches workers that are this program with the same flags, as far as they say where it
@@ -24,7 +24,7 @@ func (f *Flags) config() nomad.Config {
 		Args: append([]string{"-redis", f.Redis, "-workers", "nomad"}, f.Args...),
 	}
 	if name, ok := f.fromEnv(); ok {
-		c.Secrets = []nomad.Secret{{Env: name, Path: secretPath, Key: strings.ToLower(name)}}
+		c.Secrets = []nomad.Secret{{Env: name, Path: cmp.Or(f.Secrets, secretPath), Key: strings.ToLower(name)}}
 	}
 	if f.Image != "" {
 		c.Program = nomad.Docker{Image: f.Image}

@@ -22,6 +22,7 @@ type Flags struct {
 	Workers string // local, process, nomad, none or only; "" is nomad where Nomad is set, else local
 	Nomad   string // address of the cluster; "" is NOMAD_ADDR
 	Image   string // of this program, for Nomad; "" is the file that it was started from
+	Secrets string // path of the Nomad Variable for env:NAME; "" is nomad/jobs
 	Small   bool   // ask Nomad for little with an Image too
 	Role    string // run, deploy or schedule; "" is run
 	// Args are further arguments that workers on Nomad need to make the same app.
@@ -36,6 +37,7 @@ func (f *Flags) Register(flags *flag.FlagSet) {
 		"only, this process does nothing else; default: nomad with -nomad, else local")
 	flags.StringVar(&f.Nomad, "nomad", "", "`address` of the Nomad cluster, as http://localhost:4646; default: NOMAD_ADDR")
 	flags.StringVar(&f.Image, "image", "", "on Nomad: the Docker `image` of this program;\ndefault: this very file, for a cluster on this machine")
+	flags.StringVar(&f.Secrets, "secrets", "", "on Nomad: the `path` of the Variable in which workers find what env:NAME says, under the name in\nsmall letters; default: "+secretPath)
 	flags.BoolVar(&f.Small, "small", false, "with -image: ask for little hardware, as without an image, for a cluster on this machine")
 	flags.StringVar(&f.Role, "role", "run", "`what` this process does with Nomad: run the program; deploy, register its jobs and end;\nschedule, launch workers for processes with -workers none")
 }
@@ -85,6 +87,8 @@ func (f *Flags) forNomad() string {
 		return "-nomad"
 	case f.Image != "":
 		return "-image"
+	case f.Secrets != "":
+		return "-secrets"
 	case f.Role != "" && f.Role != "run":
 		return "-role " + f.Role
 	}

@@ -85,6 +85,10 @@ func TestAPasswordGoesByTheEnvironment(t *testing.T) {
 	if want := (nomad.Secret{Env: "REDIS_URL", Path: "nomad/jobs", Key: "redis_url"}); !slices.Equal(c.Secrets, []nomad.Secret{want}) {
 		t.Errorf("%+v", c.Secrets)
 	}
+	f.Secrets = "mn/chess"
+	if path := f.config().Secrets[0].Path; path != f.Secrets {
+		t.Errorf("the Variable is %q", path)
+	}
 	if slices.ContainsFunc(c.Args, func(a string) bool { return strings.Contains(a, "secret") }) {
 		t.Errorf("the password is in %q", c.Args)
 	}
