@@ -15,14 +15,16 @@ import (
 	"github.com/multinode/mn/provisioner/nomad"
 )
 
-// policy reads a policy from the documentation, so that what it says is what is tested.
+// policy reads a policy of examples/deploy, which is the very text that the documentation shows.
 func policy(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/nomad.md")
+	text, err := os.ReadFile("../../examples/deploy/" + name + ".policy.hcl")
 	require.NoError(t, err)
-	found := regexp.MustCompile("(?s)```hcl\n# policy: " + name + "\n(.*?)```").FindSubmatch(text)
-	require.NotNil(t, found, "docs/nomad.md has no policy %q", name)
-	return string(found[1])
+	rules := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(text), "")
+	docs, err := os.ReadFile("../../docs/nomad.md")
+	require.NoError(t, err)
+	require.Contains(t, string(docs), "```hcl\n"+rules+"```", "docs/nomad.md shows another policy %q", name)
+	return string(text)
 }
 
 // documentedVariable is the path of the Variable in the documentation's examples, which all share.
@@ -40,7 +42,7 @@ func documentedVariable(t *testing.T) string {
 func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
 	secured := nomadtest.Start(t, "acl {\n  enabled = true\n}\n")
 	t.Cleanup(secured.Stop)
-	deploy, run := secured.Token(t, "deploy", policy(t, "deploy")), secured.Token(t, "run", policy(t, "run"))
+	deploy, run := secured.Token(t, "deploy", policy(t, "deployer")), secured.Token(t, "run", policy(t, "scheduler"))
 	weak := secured.Token(t, "weak", `namespace "default" { capabilities = ["dispatch-job", "read-job"] }`)
 
 	r := newRigAt(t, secured, func(c *nomad.Config) { c.Token = run; c.PlacementTimeout = 500 * time.Millisecond }, pid, crash, deaf, greedy, count)
