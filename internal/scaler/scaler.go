@@ -20,6 +20,9 @@ const sweepLimit = 100
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
+	// forgetAfter is how much later a refusal is the first again. Longer than a worker may take to be
+	// refused, such as one that has a node and does not start.
+	forgetAfter = 10 * time.Minute
 )
 
 // shortLife is the age below which the death of a worker counts as a refusal: a program
@@ -105,6 +108,9 @@ func (s *Scaler) rest(pool, note string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.refused[pool]
+	if time.Since(r.until) > forgetAfter {
+		r.times = 0
+	}
 	r.times++
 	r.note = note
 	r.until = time.Now().Add(min(firstRetry<<min(r.times-1, 10), lastRetry))

@@ -188,6 +188,22 @@ func TestRefusedPoolRestsLongerEachTime(t *testing.T) {
 	})
 }
 
+func TestRefusalsOfLongAgoAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := running(t, &fake{})
+		refused := func() time.Duration {
+			s.Exited(provisioner.Worker{ID: "x", Pool: "p"}, provisioner.Exit{Refused: true})
+			return time.Until(s.refused["p"].until)
+		}
+		require.Equal(t, firstRetry, refused())
+		require.Equal(t, 2*firstRetry, refused())
+		pass(2*firstRetry + forgetAfter)
+		require.Equal(t, 4*firstRetry, refused(), "not yet")
+		pass(4*firstRetry + forgetAfter + 1)
+		require.Equal(t, firstRetry, refused())
+	})
+}
+
 func TestRestOfOnePoolIsNotThatOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
