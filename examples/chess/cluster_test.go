@@ -119,7 +119,9 @@ func TestOnNomadFiveSearchesRunInParallelAndNoWorkerStaysAfterItsCooldown(t *tes
 	go func() { most <- busy(ctx, t, b, "suggest-move") }()
 
 	const cooldown = "3s"
-	cmd := exec.CommandContext(t.Context(), program, "-redis", server.URL(), "-nomad", agent.URL, "-cooldown", cooldown, "-moves", "2") //nolint:gosec // what was just built
+	bounded, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer stop()
+	cmd := exec.CommandContext(bounded, program, "-redis", server.URL(), "-nomad", agent.URL, "-cooldown", cooldown, "-moves", "2") //nolint:gosec // what was just built
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, append(os.Environ(), "NOMAD_TOKEN=")
 	if err := cmd.Run(); err != nil {
