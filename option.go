@@ -160,8 +160,8 @@ func MaxWorkers(n int) FunctionOption {
 	return functionOption(func(s *settings) { s.maxWorkers = n })
 }
 
-// SpareWorkers is how many idle workers are kept ready beyond those in use.
-// Default 0: scale to zero.
+// SpareWorkers is how many idle workers are kept ready beyond those in use, for as long as an app
+// runs that launches them. Default 0: scale to zero.
 func SpareWorkers(n int) FunctionOption { return functionOption(func(s *settings) { s.spare = n }) }
 
 // Cooldown is how long an idle worker stays before it leaves. Default 60 s.

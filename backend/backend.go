@@ -84,8 +84,8 @@ type Worker interface {
 	// Claim leases PENDING tasks of the slot's pool to the slot: nested tasks first, then
 	// the oldest. It returns at least one, and more as ClaimRequest.Max says. The first
 	// claim of a reserved slot brings it to life. With nothing to claim it blocks: for ever
-	// while the pool has no more idle slots than spares, else for ClaimRequest.Cooldown,
-	// and then ends the slot and returns ErrRetired. If ctx ends it returns ctx's error, or
+	// while the pool has no more idle slots than spares and a session launches it, else for
+	// ClaimRequest.Cooldown, and then ends the slot and returns ErrRetired. If ctx ends it returns ctx's error, or
 	// the task if one was being handed over: it belongs to the caller. A claim repeated
 	// with the same Op returns those of its tasks that are still leased by it.
 	//

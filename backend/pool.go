@@ -59,8 +59,8 @@ type SlotExit struct {
 	Slot string
 	// Note tells the user why, such as "exit code 137: out of memory".
 	Note string
-	// Refused: the worker never came because the platform refused it; Note becomes
-	// the reason that waiting tasks show, until a worker comes.
+	// Refused: the worker never came because the platform refused it, or ended as it began; Note
+	// becomes the reason that waiting tasks show, until a worker comes.
 	Refused bool
 }
 

@@ -65,6 +65,22 @@ var scaleRules = []rule{
 		one.end()
 		two.end()
 	}},
+	{"spares leave after their cooldown when nobody launches them any more", func(w *world) {
+		p := w.host(spares(1))
+		slot := p.reserve(calls)[0].ID
+		worker := w.joinAs(backend.Session{ID: "worker", Pools: []backend.PoolSpec{spec(calls, backend.Function, spares(1))}})
+		kept := worker.rest(calls, slot, 5*time.Millisecond)
+		looks := time.NewTimer(50 * time.Millisecond)
+		defer looks.Stop()
+		select {
+		case <-kept.done:
+			require.FailNow(w.t, "a spare left although somebody launches them", "%v", kept.err)
+		case <-looks.C:
+		}
+		p.leave()
+		kept.fails(backend.ErrRetired)
+		require.Zero(w.t, w.pool(calls).Slots)
+	}},
 	{"spares come on top of what is waiting", func(w *world) {
 		p, c := w.host(spares(2)), w.client("c")
 		c.start(task("a", calls))

@@ -138,6 +138,11 @@ func (s *store) hint(p *pool, fx *effects) bool {
 	return false
 }
 
+// launched reports whether a session launches workers of the pool: spares are kept for one alone.
+func (p *pool) launched() bool {
+	return slices.ContainsFunc(p.servers, func(ses *session) bool { return ses.Launches })
+}
+
 // hintAll is for changes that may matter to any pool.
 func (s *store) hintAll(fx *effects) {
 	for _, p := range s.pools {

@@ -162,7 +162,7 @@ func (s *store) cool(sl *slot) {
 		return // rest sets the timer again
 	}
 	left := time.Until(sl.idleFrom.Add(sl.cooldown))
-	if left <= 0 && len(sl.pool.idle) > sl.pool.spec.Spare {
+	if left <= 0 && (len(sl.pool.idle) > sl.pool.spec.Spare || !sl.pool.launched()) {
 		s.retire(sl.waiter)
 		return
 	}

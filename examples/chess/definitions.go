@@ -23,13 +23,30 @@ var (
 		mn.CPU(0.1), mn.Memory(mn.GiB), mn.Retries(2), mn.CancellationGrace(10*time.Second))
 
 	// Preprocess checks and describes a position.
-	Preprocess = mn.NewFunction("preprocess", preprocess, mn.CPU(1), mn.Memory(mn.GiB))
+	Preprocess = newPreprocess(cooldown)
 
 	// Suggest lets one strategy search for its move. Two spare workers are ready for the
-	// next step while the others start; an idle one leaves after five minutes.
-	Suggest = mn.NewFunction("suggest-move", engine.Search,
-		mn.CPU(16), mn.Memory(4*mn.GiB), mn.MaxWorkers(30), mn.SpareWorkers(2), mn.Cooldown(5*time.Minute))
+	// next step while the others start.
+	Suggest = newSuggest(cooldown)
 )
+
+// cooldown is how long an idle worker stays unless -cooldown says otherwise.
+const cooldown = 5 * time.Minute
+
+func newPreprocess(idle time.Duration) *mn.Function[string, engine.Position] {
+	return mn.NewFunction("preprocess", preprocess, mn.CPU(1), mn.Memory(mn.GiB), mn.Cooldown(idle))
+}
+
+func newSuggest(idle time.Duration) *mn.Function[engine.Request, engine.Suggestion] {
+	return mn.NewFunction("suggest-move", engine.Search,
+		mn.CPU(16), mn.Memory(4*mn.GiB), mn.MaxWorkers(30), mn.SpareWorkers(2), mn.Cooldown(idle))
+}
+
+// definitions are all three. Calls find a definition by its name, so one with another cooldown takes
+// the place of its global.
+func definitions(idle time.Duration) []mn.Definition {
+	return []mn.Definition{NextMoves, newPreprocess(idle), newSuggest(idle)}
+}
 
 // maxMoves keeps what a run yields far below the payload limit.
 const maxMoves = 100

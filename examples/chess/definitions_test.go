@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +16,12 @@ import (
 	"github.com/multinode/mn/mntest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if at := slices.Index(os.Args, traceFlag); at > 0 {
+		os.Exit(runTraced(os.Args[1:], at-1))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	mateInOneFEN = "6k1/5ppp/8/8/8/8/5PPP/3R2K1 w - - 0 1"

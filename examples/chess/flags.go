@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/multinode/mn/examples/chess/engine"
 	"github.com/multinode/mn/examples/where"
@@ -14,9 +15,10 @@ import (
 // options are what the command line says.
 type options struct {
 	Request
-	plain bool
-	at    where.Flags
-	start engine.Position // what Request.FEN describes
+	plain    bool
+	cooldown time.Duration
+	at       where.Flags
+	start    engine.Position // what Request.FEN describes
 }
 
 // parseFlags reads and checks the arguments. For -h it prints the usage to out and
@@ -31,6 +33,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&names, "strategies", strings.Join(engine.Strategies(), ","), "who competes, a comma-separated `list`\n")
 	flags.IntVar(&o.Nodes, "nodes", engine.DefaultNodes, "how many `positions` each strategy may visit in a step")
 	flags.BoolVar(&o.plain, "plain", false, "no colour and no redrawing; so it is anyway if the output is not a terminal")
+	flags.DurationVar(&o.cooldown, "cooldown", cooldown, "how `long` an idle worker of a function stays")
 	o.at.Register(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -43,6 +46,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q; -h lists the flags (quote a FEN)", flags.Arg(0))
 	}
 	o.Strategies = splitList(names)
+	o.at.Args = []string{"-cooldown", o.cooldown.String()}
 	return o, o.check()
 }
 
@@ -54,6 +58,9 @@ func (o *options) check() (err error) {
 	}
 	if err := o.at.Check(); err != nil {
 		return err
+	}
+	if o.cooldown < 0 {
+		return fmt.Errorf("cooldown: %s; give a time such as 30s", o.cooldown)
 	}
 	if o.start, err = engine.Prepare(o.FEN); err != nil {
 		return err

@@ -17,6 +17,11 @@
 //	go run ./examples/chess -fen '6k1/5ppp/8/8/8/8/5PPP/3R2K1 w - - 0 1'
 //	go run ./examples/chess | cat   # no terminal: plain lines
 //
+// The same on a Nomad cluster of this machine, each worker an allocation, and on more machines as
+// examples/deploy shows:
+//
+//	go run ./examples/chess -redis redis://localhost:6379 -nomad http://localhost:4646 -cooldown 30s
+//
 // What runs on a cluster is in definitions.go; engine plays the chess.
 //
 // It exits with 0, or 1 after a failure, 2 after a mistake in the flags, and 130 when it
@@ -80,7 +85,7 @@ func exitCode(err error) int {
 // program makes the app and finds the moves. app.Run ends the context at the first Ctrl-C
 // and the process at the second.
 func program(ctx context.Context, opts options, stdout io.Writer) error {
-	cfg := mn.Config{Name: "chess", Definitions: []mn.Definition{NextMoves, Preprocess, Suggest}}
+	cfg := mn.Config{Name: "chess", Definitions: definitions(opts.cooldown)}
 	return opts.at.Run(ctx, cfg, func(ctx context.Context, _ *mn.App) error {
 		d := newDisplay(opts, stdout)
 		defer d.close()

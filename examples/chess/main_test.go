@@ -84,6 +84,7 @@ func TestMistakesAreOneLineAndExitCode2(t *testing.T) {
 		"nodes: -5":                    {"-nodes=-5"},
 		`unknown "luck"; name some of`: {"-strategies=attack,luck"},
 		"strategies: none":             {"-strategies=,"},
+		"cooldown: -1s":                {"-cooldown=-1s"},
 		`"attack" is named twice`:      {"-strategies=attack,attack"},
 		`invalid value "many"`:         {"-moves=many"},
 		"-speed":                       {"-speed=9"},
@@ -121,7 +122,7 @@ func TestHelpListsTheFlags(t *testing.T) {
 	if code := run(t.Context(), []string{"-h"}, io.Discard, &stderr); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, name := range []string{"-fen", "-moves", "-strategies", "-nodes", "-plain", engine.FamousName} {
+	for _, name := range []string{"-fen", "-moves", "-strategies", "-nodes", "-plain", "-cooldown", "-nomad", "-role", engine.FamousName} {
 		if !strings.Contains(stderr.String(), name) {
 			t.Errorf("%s is missing in\n%s", name, stderr.String())
 		}

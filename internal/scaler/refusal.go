@@ -31,6 +31,7 @@ type refusal struct {
 func (s *Scaler) Exited(w provisioner.Worker, e provisioner.Exit) {
 	if e.Refused || e.Lived > 0 && e.Lived < shortLife {
 		s.rest(w.Pool, e.Note, e.Refused && s.cameSince(w.Pool))
+		e.Refused = true // those who wait see why it rests: a program that crashes as it starts
 	}
 	s.free(w.ID, e)
 }

@@ -249,6 +249,17 @@ func TestWorkerThatEndedByForceIsToldWithoutARest(t *testing.T) {
 	})
 }
 
+func TestWorkerThatLivedShortlyIsTheReasonOfThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		s := running(t, f)
+		s.Exited(provisioner.Worker{ID: "x", Pool: "p"}, provisioner.Exit{Note: "exit code 1: no database", Lived: shortLife - 1})
+		require.Equal(t, []backend.SlotExit{{Slot: "x", Note: "exit code 1: no database", Refused: true}}, f.exits)
+		s.Exited(provisioner.Worker{ID: "y", Pool: "p"}, provisioner.Exit{Note: "exit code 3", Lived: shortLife})
+		require.False(t, f.exits[1].Refused)
+	})
+}
+
 func TestPausedScalerReservesNothingButKillsAndSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}

@@ -11,27 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/internal/nomadtest"
 	"github.com/multinode/mn/provisioner/nomad"
 )
 
-// policy reads a policy from the documentation, so that what it says is what is tested.
+// policy reads a policy of examples/deploy, which is the very text that the documentation shows.
 func policy(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/nomad.md")
+	text, err := os.ReadFile("../../examples/deploy/" + name + ".policy.hcl")
 	require.NoError(t, err)
-	found := regexp.MustCompile("(?s)```hcl\n# policy: " + name + "\n(.*?)```").FindSubmatch(text)
-	require.NotNil(t, found, "docs/nomad.md has no policy %q", name)
-	return string(found[1])
-}
-
-// token makes one with the rules.
-func (a *agent) token(t *testing.T, name, rules string) string {
-	t.Helper()
-	_, err := a.client.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil)
+	rules := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(text), "")
+	docs, err := os.ReadFile("../../docs/nomad.md")
 	require.NoError(t, err)
-	token, _, err := a.client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
-	require.NoError(t, err)
-	return token.SecretID
+	require.Contains(t, string(docs), "```hcl\n"+rules+"```", "docs/nomad.md shows another policy %q", name)
+	return string(text)
 }
 
 // documentedVariable is the path of the Variable in the documentation's examples, which all share.
@@ -47,11 +40,10 @@ func documentedVariable(t *testing.T) string {
 }
 
 func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
-	path := needNomad(t)
-	secured := startAgent(t, path, "acl {\n  enabled = true\n}\n")
-	t.Cleanup(secured.stop)
-	deploy, run := secured.token(t, "deploy", policy(t, "deploy")), secured.token(t, "run", policy(t, "run"))
-	weak := secured.token(t, "weak", `namespace "default" { capabilities = ["dispatch-job", "read-job"] }`)
+	secured := nomadtest.Start(t, "acl {\n  enabled = true\n}\n")
+	t.Cleanup(secured.Stop)
+	deploy, run := secured.Token(t, "deploy", policy(t, "deployer")), secured.Token(t, "run", policy(t, "scheduler"))
+	weak := secured.Token(t, "weak", `namespace "default" { capabilities = ["dispatch-job", "read-job"] }`)
 
 	r := newRigAt(t, secured, func(c *nomad.Config) { c.Token = run; c.PlacementTimeout = 500 * time.Millisecond }, pid, crash, deaf, greedy, count)
 	job := greedy.On(r.app)
@@ -79,7 +71,7 @@ func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
 		awaitReason(t, job, id, "no capacity for 1000 CPU")
 		require.NoError(t, job.Cancel(t.Context(), id))
 		require.Eventually(t, func() bool {
-			stubs, _, err := secured.client.Jobs().PrefixList(r.config.Prefix + "--app--greedy/")
+			stubs, _, err := secured.Client.Jobs().PrefixList(r.config.Prefix + "--app--greedy/")
 			require.NoError(t, err)
 			for _, s := range stubs {
 				if !s.Stop {
@@ -93,7 +85,7 @@ func TestTheDocumentedPoliciesAreEnoughAndNoMore(t *testing.T) {
 		c := r.config
 		c.Prefix, c.StartTimeout = newPrefix(), 10*time.Second
 		c.Secrets = []nomad.Secret{{Env: "TOP_SECRET", Path: documentedVariable(t), Key: "top"}}
-		_, _, err := secured.client.Variables().Create(&api.Variable{Path: c.Secrets[0].Path, Items: map[string]string{"top": "known"}}, nil)
+		_, _, err := secured.Client.Variables().Create(&api.Variable{Path: c.Secrets[0].Path, Items: map[string]string{"top": "known"}}, nil)
 		require.NoError(t, err)
 		with := func(token string) (*mn.App, func()) {
 			c.Token = token

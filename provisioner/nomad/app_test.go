@@ -17,6 +17,7 @@ import (
 
 	"github.com/multinode/mn"
 	"github.com/multinode/mn/backend/redis"
+	"github.com/multinode/mn/internal/nomadtest"
 	"github.com/multinode/mn/internal/redistest"
 	"github.com/multinode/mn/provisioner"
 	"github.com/multinode/mn/provisioner/nomad"
@@ -139,7 +140,7 @@ func serveApp() error {
 // rig is an app on a real Nomad and a real Redis.
 type rig struct {
 	*testing.T
-	agent  *agent
+	agent  *nomadtest.Agent
 	app    *mn.App
 	url    string
 	dir    string
@@ -153,11 +154,11 @@ func newRig(t *testing.T, edit func(*nomad.Config), defs ...mn.Definition) *rig 
 }
 
 // newRigAt is newRig at an agent of the test's own.
-func newRigAt(t *testing.T, at *agent, edit func(*nomad.Config), defs ...mn.Definition) *rig {
+func newRigAt(t *testing.T, at *nomadtest.Agent, edit func(*nomad.Config), defs ...mn.Definition) *rig {
 	t.Helper()
 	r := &rig{T: t, agent: at, url: redistest.Start(t), dir: t.TempDir()}
 	r.config = nomad.Config{
-		Address: r.agent.url, Prefix: newPrefix(), Program: nomad.RawExec{}, CoreMHz: 200, Logger: quiet,
+		Address: r.agent.URL, Prefix: newPrefix(), Program: nomad.RawExec{}, CoreMHz: 200, Logger: quiet,
 		Env:         map[string]string{dirVar: r.dir, redisVar: r.url, nameVar: "app"},
 		StopOnClose: true,
 	}
@@ -202,7 +203,7 @@ func (r *rig) pidOf(pattern string) (pid int) {
 func (r *rig) allocations() []*api.AllocationListStub {
 	r.Helper()
 	var ours []*api.AllocationListStub
-	all, _, err := r.agent.client.Allocations().List(nil)
+	all, _, err := r.agent.Client.Allocations().List(nil)
 	require.NoError(r, err)
 	for _, a := range all {
 		if strings.HasPrefix(a.JobID, r.config.Prefix+"--") {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/internal/nomadtest"
 	"github.com/multinode/mn/internal/redistest"
 	"github.com/multinode/mn/provisioner/nomad"
 )
@@ -32,7 +33,7 @@ func BenchmarkColdStart(b *testing.B) {
 	agent, url, dir := needAgent(b), redistest.Start(b), b.TempDir()
 	prefix := newPrefix()
 	app, store, err := newApp(b, url, "app", nomad.New(nomad.Config{
-		Address: agent.url, Prefix: prefix, Program: nomad.RawExec{}, CoreMHz: 200, Logger: quiet, StopOnClose: true,
+		Address: agent.URL, Prefix: prefix, Program: nomad.RawExec{}, CoreMHz: 200, Logger: quiet, StopOnClose: true,
 		Env: map[string]string{dirVar: dir, redisVar: url, nameVar: "app"},
 	}), arrive)
 	require.NoError(b, err)
@@ -48,7 +49,7 @@ func BenchmarkColdStart(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		name := fmt.Sprint("bare-", i)
 		begin := time.Now()
-		_, _, err := agent.client.Jobs().Dispatch(bare, map[string]string{"name": name}, nil, "", nil)
+		_, _, err := agent.Client.Jobs().Dispatch(bare, map[string]string{"name": name}, nil, "", nil)
 		require.NoError(b, err)
 		bares = append(bares, awaitFile(b, filepath.Join(dir, name)).Sub(begin))
 
@@ -70,10 +71,10 @@ func BenchmarkColdStart(b *testing.B) {
 }
 
 // registerBare registers a job whose process leaves a trace in a shell.
-func registerBare(b *testing.B, a *agent, prefix, dir string, only ...*api.Constraint) string {
+func registerBare(b *testing.B, a *nomadtest.Agent, prefix, dir string, only ...*api.Constraint) string {
 	b.Helper()
 	id, kind, one, zero := prefix+"-bare", api.JobTypeBatch, 1, 0
-	_, _, err := a.client.Jobs().Register(&api.Job{
+	_, _, err := a.Client.Jobs().Register(&api.Job{
 		ID: &id, Name: &id, Type: &kind, Datacenters: []string{"*"}, Constraints: only,
 		ParameterizedJob: &api.ParameterizedJobConfig{MetaRequired: []string{"name"}},
 		TaskGroups: []*api.TaskGroup{{Name: &id, Count: &one, RestartPolicy: &api.RestartPolicy{Attempts: &zero}, Tasks: []*api.Task{{
@@ -119,7 +120,7 @@ func BenchmarkDispatch(b *testing.B) {
 		all.Go(func() {
 			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
 				name := fmt.Sprint("none-", n)
-				_, _, err := agent.client.Jobs().DispatchOpts(&api.DispatchOptions{
+				_, _, err := agent.Client.Jobs().DispatchOpts(&api.DispatchOptions{
 					JobID: id, Meta: map[string]string{"name": name}, IdPrefixTemplate: name,
 				}, &api.WriteOptions{IdempotencyToken: name})
 				if err != nil {
@@ -132,6 +133,6 @@ func BenchmarkDispatch(b *testing.B) {
 	all.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "dispatches/s")
-	_, _, err := agent.client.Jobs().Deregister(id, true, nil)
+	_, _, err := agent.Client.Jobs().Deregister(id, true, nil)
 	require.NoError(b, err)
 }

@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 	enough := 256
 	provisionertest.Run(t, func(_ *testing.T, stage *provisionertest.Stage) provisioner.Provisioner {
 		return nomad.New(nomad.Config{
-			Address: agent.url, Prefix: newPrefix(), Program: nomad.RawExec{},
+			Address: agent.URL, Prefix: newPrefix(), Program: nomad.RawExec{},
 			Env: map[string]string{stageVar: stage.Addr()},
 			Edit: func(_ string, job *api.Job) { // the suite's workers ask for less than this program needs
 				job.TaskGroups[0].Tasks[0].Resources.MemoryMB = &enough

@@ -115,7 +115,7 @@ func startFailure(a *api.Allocation, ts *api.TaskState) string {
 		remedy = "can the nodes reach the URL of Artifact?"
 	case has("failed to pull"), has("pull access denied"), has("manifest unknown"), has("no such image"):
 		remedy = "does the image of nomad.Docker exist, and may the nodes pull it?"
-	case has("no such file or directory"), has("executable file not found"), has("could not be found"), has("not found in $path"), has("no file exists"):
+	case has("no such file or directory"), has("executable file not found"), has("could not be found"), has("not found in $path"), has("not found under path"), has("no file exists"):
 		remedy = "the program is not where nomad.Config.Program says: check its image, path or artifact"
 	case has("permission denied"), has("exec format error"):
 		remedy = "is the program executable, and built for the nodes' operating system and processor?"

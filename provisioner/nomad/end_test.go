@@ -67,6 +67,10 @@ func TestVerdictsSayWhatHappenedAndWhatToDo(t *testing.T) {
 			unstarted(api.TaskDriverFailure, `OCI runtime create failed: exec: "/mn": stat /mn: no such file or directory: unknown`),
 			"the program is not where nomad.Config.Program says", true,
 		},
+		"in the exec driver's root": {
+			unstarted(api.TaskDriverFailure, `failed to launch command with executor: rpc error: code = Unknown desc = file /mn not found under path /data/alloc/1/worker`),
+			"the program is not where nomad.Config.Program says", true,
+		},
 		"other processor": {unstarted(api.TaskDriverFailure, "fork/exec /mn: exec format error"), "built for the nodes' operating system", true},
 		"checksum":        {unstarted(api.TaskArtifactDownloadFailed, "Checksums did not match for x"), "another one than Checksum says", true},
 		"artifact":        {unstarted(api.TaskArtifactDownloadFailed, "dial tcp: connection refused"), "can the nodes reach the URL", true},

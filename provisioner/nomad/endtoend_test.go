@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/internal/nomadtest"
 	"github.com/multinode/mn/provisioner/nomad"
 )
 
@@ -121,7 +122,7 @@ func TestMissingCapacityIsToldAndTheDispatchWithdrawn(t *testing.T) {
 	awaitReason(t, job, id, "no capacity for 1000 CPU")
 	require.NoError(t, job.Cancel(t.Context(), id))
 	require.Eventually(t, func() bool {
-		jobs, _, err := r.agent.client.Jobs().PrefixList(r.config.Prefix + "--app--greedy/")
+		jobs, _, err := r.agent.Client.Jobs().PrefixList(r.config.Prefix + "--app--greedy/")
 		require.NoError(t, err)
 		for _, j := range jobs {
 			if !j.Stop {
@@ -167,15 +168,15 @@ func TestSecretsReachWorkersAndAreInNoJob(t *testing.T) {
 	}()
 	require.Contains(t, r.blocked("secret"), "is a Nomad Variable of Config.Secrets missing")
 
-	_, _, err := r.agent.client.Variables().Create(&api.Variable{Path: "nomad/jobs/" + id, Items: map[string]string{"top": value}}, nil)
+	_, _, err := r.agent.Client.Variables().Create(&api.Variable{Path: "nomad/jobs/" + id, Items: map[string]string{"top": value}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, value, <-got)
 
-	jobs, _, err := r.agent.client.Jobs().PrefixList(r.config.Prefix)
+	jobs, _, err := r.agent.Client.Jobs().PrefixList(r.config.Prefix)
 	require.NoError(t, err)
 	require.NotEmpty(t, jobs)
 	for _, stub := range jobs {
-		job, _, err := r.agent.client.Jobs().Info(stub.ID, nil)
+		job, _, err := r.agent.Client.Jobs().Info(stub.ID, nil)
 		require.NoError(t, err)
 		text, err := json.Marshal(job)
 		require.NoError(t, err)
@@ -216,7 +217,7 @@ func TestStoppingAnAllocationHandsItsWorkOn(t *testing.T) {
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 5)
 	alloc := r.running()
-	_, err = r.agent.client.Allocations().Stop(alloc, nil)
+	_, err = r.agent.Client.Allocations().Stop(alloc, nil)
 	require.NoError(t, err)
 	r.pidOf("count-1-[1-9]*") // again the first attempt, from a later number
 	require.NoError(t, job.Cancel(t.Context(), id))
@@ -233,7 +234,7 @@ func TestDrainingANodeHandsItsWorkOn(t *testing.T) {
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 5)
 	alloc := r.running()
-	nodes := r.agent.client.Nodes()
+	nodes := r.agent.Client.Nodes()
 	_, err = nodes.UpdateDrain(alloc.NodeID, &api.DrainSpec{Deadline: time.Second}, false, nil)
 	require.NoError(t, err)
 	eligible := sync.OnceFunc(func() {
@@ -261,7 +262,7 @@ func TestStoppingAJobHandsItsWorkOn(t *testing.T) {
 	require.NoError(t, err)
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 5)
-	_, _, err = r.agent.client.Jobs().Deregister(r.running().JobID, true, nil)
+	_, _, err = r.agent.Client.Jobs().Deregister(r.running().JobID, true, nil)
 	require.NoError(t, err)
 	r.pidOf("count-1-[1-9]*")
 	require.NoError(t, job.Cancel(t.Context(), id))
@@ -271,11 +272,11 @@ func TestStoppingAJobHandsItsWorkOn(t *testing.T) {
 
 // Workers need the backend and not Nomad: what runs goes on when Nomad is gone.
 func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
-	doomed := startAgent(t, needNomad(t), "")
+	doomed := nomadtest.Start(t, "")
 	tidy := func() {}
 	t.Cleanup(func() {
 		tidy()
-		doomed.stop()
+		doomed.Stop()
 	})
 	r := newRigAt(t, doomed, func(c *nomad.Config) { c.StopOnClose = false }, count)
 	job := count.On(r.app)
@@ -283,7 +284,7 @@ func TestAJobEndsRightAlthoughItsAgentWasKilled(t *testing.T) {
 	require.NoError(t, err)
 	r.pidOf("count-1-0")
 	awaitYields(t, job, id, 1)
-	tidy = doomed.crash(t)
+	tidy = doomed.Crash(t)
 	out, err := job.Wait(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 2000, out)

@@ -135,8 +135,8 @@ func (r *rig) scheduler(address string) *exec.Cmd {
 // Clients that cannot launch workers, two schedulers that race for them behind an unreliable
 // network, and one of the two dies: every call ends right, and there are never more than MaxWorkers.
 func TestMaxWorkersHoldsWithTwoSchedulersFaultsAndADeath(t *testing.T) {
-	r := newRigAt(t, needAgent(t), func(c *nomad.Config) { c.Address = needAgent(t).url }, pid)
-	proxy := unreliable(t, r.agent.url)
+	r := newRigAt(t, needAgent(t), func(c *nomad.Config) { c.Address = needAgent(t).URL }, pid)
+	proxy := unreliable(t, r.agent.URL)
 	first := r.scheduler(proxy.URL)
 	r.scheduler(proxy.URL)
 
