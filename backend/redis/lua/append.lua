@@ -56,7 +56,7 @@ for i = 1, num() do
   local from = at
   at = at + n
   if job ~= '' then
-    job = isjob(job) and job
+    if not isjob(job) then job = false end
   else
     if jobs[slot] == nil then jobs[slot] = jobof(slot, task) or false end
     job = jobs[slot]
