@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,14 @@ import (
 	"github.com/multinode/mn/cmd/mn/internal/cli"
 	"github.com/multinode/mn/internal/redistest"
 )
+
+const (
+	// bound is how long a test waits for what must come, and tick how often it looks.
+	bound = 20 * time.Second
+	tick  = 20 * time.Millisecond
+)
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -56,10 +65,10 @@ var (
 	odd  = mn.NewFunction("odd", func(_ context.Context, text string) (string, error) { return text + hostile, nil })
 )
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, args ...string) *rig {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	r := &rig{t: t, url: redistest.Start(t), gate: make(chan struct{})}
+	r := &rig{t: t, url: redistest.Start(t, args...), gate: make(chan struct{})}
 	r.define()
 	r.environ = []string{"MN_REDIS=" + r.url, "TERM=xterm-256color"}
 	r.app = r.open("shop", mn.JSON, r.imports, r.holds, r.breaks, r.parts, double, boom, odd)
@@ -69,16 +78,20 @@ func newRig(t *testing.T) *rig {
 // open starts an app with workers, which ends with the test.
 func (r *rig) open(name string, codec mn.Codec, defs ...mn.Definition) *mn.App {
 	r.t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	b, err := redis.Open(r.t.Context(), r.url, redis.Options{Logger: quiet})
-	require.NoError(r.t, err)
+	b := r.backend()
 	app, err := mn.New(mn.Config{Name: name, Definitions: defs, Backend: b, Codec: codec, Logger: quiet})
 	require.NoError(r.t, err)
-	r.t.Cleanup(func() {
-		require.NoError(r.t, app.Close())
-		require.NoError(r.t, b.Close())
-	})
+	r.t.Cleanup(func() { require.NoError(r.t, app.Close()) })
 	return app
+}
+
+// backend connects to the server until the test ends.
+func (r *rig) backend() *redis.Backend {
+	r.t.Helper()
+	b, err := redis.Open(r.t.Context(), r.url, redis.Options{Logger: quiet})
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { require.NoError(r.t, b.Close()) })
+	return b
 }
 
 func (r *rig) define() {
@@ -187,7 +200,7 @@ func (r *rig) start(args ...string) string {
 // until waits until a run has a status.
 func (r *rig) until(id string, s mn.Status) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), bound)
 	defer cancel()
 	for run, err := range r.app.Inspect().Watch(ctx, mn.JobID(id)) {
 		require.NoError(r.t, err)
@@ -196,4 +209,15 @@ func (r *rig) until(id string, s mn.Status) {
 		}
 	}
 	r.t.Fatalf("run %s has never been %s", id, s)
+}
+
+// documentedRights reads the ACL rules of docs/operations.md.
+func documentedRights(t *testing.T) (rules []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../../../docs/operations.md")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(text), "ACL SETUSER mn on >PASSWORD ")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```")
+	return strings.Fields(block)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/multinode/mn/cmd/mn/internal/server"
 	"github.com/multinode/mn/cmd/mn/internal/settings"
 	"github.com/multinode/mn/cmd/mn/internal/term"
 )
@@ -41,6 +42,7 @@ type tool struct {
 
 // Main executes one command and returns the exit code. When ctx ends the command ends.
 func Main(ctx context.Context, args []string, s Streams) int {
+	server.Silence()
 	t := &tool{Streams: s}
 	t.output(term.Auto)
 	root := t.rootCommand()
@@ -103,7 +105,7 @@ func (t *tool) rootCommand() *cobra.Command {
 	f.DurationVar(&t.timeout, "timeout", 5*time.Second, "how long to wait for Redis to answer at first")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codedError{ExitUsage, err} })
 	root.AddCommand(t.psCommand(), t.showCommand(), t.watchCommand(), t.logsCommand(), t.startCommand(), t.callCommand(),
-		t.cancelCommand(), t.retryCommand(), t.removeCommand(), t.poolsCommand(), t.workersCommand(), t.locksCommand(),
+		t.cancelCommand(), t.retryCommand(), t.removeCommand(), t.poolsCommand(), t.workersCommand(), t.locksCommand(), t.topCommand(), t.doctorCommand(),
 		t.contextsCommand())
 	t.completeFlags(root)
 	return root

@@ -2,6 +2,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,6 +45,9 @@ var off = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 
 func single(address string) (redis.UniversalClient, error) {
 	o, err := redis.ParseURL(address)
+	if err == nil {
+		err = complete(o.Username, o.Password)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +58,9 @@ func single(address string) (redis.UniversalClient, error) {
 
 func cluster(address string) (redis.UniversalClient, error) {
 	o, err := redis.ParseClusterURL(address)
+	if err == nil {
+		err = complete(o.Username, o.Password)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +77,26 @@ func sentinel(address string) (redis.UniversalClient, error) {
 	if o.MasterName == "" {
 		return nil, errors.New("name the primary, as in ?master_name=main")
 	}
+	if err := complete(o.Username, o.Password); err != nil {
+		return nil, err
+	}
 	o.MaxRetries, o.PoolSize, o.ContextTimeoutEnabled, o.DisableIdentity = -1, connections, true, true
 	return redis.NewFailoverClient(o), nil
 }
+
+// complete refuses a user without a password: the client would take the default user instead.
+func complete(user, password string) error {
+	if user != "" && password == "" {
+		return fmt.Errorf("user %q has no password: give it by MN_REDIS_PASSWORD, any if none is needed", user)
+	}
+	return nil
+}
+
+// Silence keeps the client library, whose logger is one for the process, from writing to
+// standard error: what it has to say is in errors too.
+func Silence() { redis.SetLogger(silent{}) }
+
+type silent struct{}
+
+// Printf implements the library's logger.
+func (silent) Printf(context.Context, string, ...any) {}
