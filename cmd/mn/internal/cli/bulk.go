@@ -163,7 +163,7 @@ func (b *bulk) confirm(ctx context.Context, l *link, f mn.RunFilter) (bool, erro
 	case n > counted:
 		b.say("%s more than %s runs of app %s? [y/N] ", b.verb, term.Count(counted), b.appName(l))
 	default:
-		b.say("%s %d runs of app %s? [y/N] ", b.verb, n, b.appName(l))
+		b.say("%s %s of app %s? [y/N] ", b.verb, runs(n), b.appName(l))
 	}
 	answer := make(chan string, 1)
 	go func() { // a read of a terminal cannot be broken off; it ends with the process
@@ -205,7 +205,7 @@ func (b *bulk) finish(ctx context.Context, steps iter.Seq2[mn.BulkStep, error], 
 		}
 		if now := time.Now(); live != nil && now.Sub(drawn) > 100*time.Millisecond {
 			drawn = now
-			live.Draw(fmt.Sprintf("%s %d runs, %s/s", b.done, done, term.Count(float64(done)/max(0.1, now.Sub(begun).Seconds()))))
+			live.Draw(fmt.Sprintf("%s %s, %s/s", b.done, runs(done), term.Count(float64(done)/max(0.1, now.Sub(begun).Seconds()))))
 		}
 	}
 	if live != nil {
@@ -253,12 +253,19 @@ func (b *bulk) sum(done, failed int, each bool) {
 	if each && done+failed == 1 {
 		return
 	}
-	text := fmt.Sprintf("%s %d runs", b.done, done)
+	text := b.done + " " + runs(done)
 	if b.dryRun {
-		text = fmt.Sprintf("would %s %d runs", b.verb, done)
+		text = "would " + b.verb + " " + runs(done)
 	}
 	if failed > 0 {
 		text += term.Red(fmt.Sprintf(", %d failed", failed))
 	}
 	b.say("%s\n", text)
+}
+
+func runs(n int) string {
+	if n == 1 {
+		return "1 run"
+	}
+	return fmt.Sprintf("%d runs", n)
 }

@@ -40,7 +40,7 @@ func (l *link) find(ctx context.Context, text string) (mn.JobID, error) {
 	case len(found) == 1:
 		return found[0].ID, nil
 	}
-	return "", usage("%q is ambiguous: %s", text, candidates(found))
+	return "", usage("%q is ambiguous:%s", text, candidates(found))
 }
 
 // having reads runs with text in their IDs, a few of them, newest first. Those that end with

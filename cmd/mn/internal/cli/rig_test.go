@@ -30,7 +30,17 @@ const (
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// programDir is where the real program was built, "" if no test needed it.
+var programDir string
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if programDir != "" {
+			_ = os.RemoveAll(programDir)
+		}
+		os.Exit(code)
+	}))
+}
 
 // hostile is text that would take over a terminal: it sets the title, clears the screen,
 // writes bold by a C1 control, reverses the direction of writing and is no UTF-8.
@@ -220,4 +230,19 @@ func documentedRights(t *testing.T) (rules []string) {
 	require.True(t, found)
 	block, _, _ = strings.Cut(block, "```")
 	return strings.Fields(block)
+}
+
+// within waits until a state holds, and says whether it did in time.
+func within(holds func() bool) bool {
+	deadline, look := time.NewTimer(bound), time.NewTicker(tick)
+	defer deadline.Stop()
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return false
+		}
+	}
+	return true
 }
