@@ -86,6 +86,9 @@ func checkStream(stream backend.Stream) error {
 	return nil
 }
 
+// beyond is a number that no entry reaches and that Lua can still add one to.
+const beyond = 1 << 52
+
 // Journal implements [backend.Client].
 func (s *store) Journal(ctx context.Context, req backend.JournalRequest) ([]backend.Entry, error) {
 	if err := checkStream(req.Stream); err != nil {
@@ -95,7 +98,7 @@ func (s *store) Journal(ctx context.Context, req backend.JournalRequest) ([]back
 	if limit <= 0 {
 		limit = backend.DefaultPage
 	}
-	reply, err := s.eval(ctx, scriptJournal, []any{req.Job, int(req.Stream), req.After, req.Last, limit})
+	reply, err := s.eval(ctx, scriptJournal, []any{req.Job, int(req.Stream), min(req.After, beyond), req.Last, limit})
 	switch {
 	case err != nil:
 		return nil, err
