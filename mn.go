@@ -103,6 +103,9 @@ type App struct {
 	result   error          // of Shutdown
 }
 
+// Name is the app's name, which is its namespace.
+func (a *App) Name() string { return a.cfg.Name }
+
 // New checks the configuration, reporting all faults at once, and returns an app that
 // is ready for use. It blocks for one exchange with the backend.
 func New(cfg Config) (*App, error) {
