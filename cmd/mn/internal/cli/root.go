@@ -105,7 +105,7 @@ func (t *tool) rootCommand() *cobra.Command {
 	f.DurationVar(&t.timeout, "timeout", 5*time.Second, "how long to wait for Redis to answer at first")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &codedError{ExitUsage, err} })
 	root.AddCommand(t.psCommand(), t.showCommand(), t.watchCommand(), t.logsCommand(), t.startCommand(), t.callCommand(),
-		t.cancelCommand(), t.retryCommand(), t.removeCommand(), t.poolsCommand(), t.workersCommand(), t.locksCommand(), t.topCommand(), t.doctorCommand(),
+		t.cancelCommand(), t.retryCommand(), t.removeCommand(), t.poolsCommand(), t.workersCommand(), t.locksCommand(), t.topCommand(), t.doctorCommand(), t.uiCommand(),
 		t.contextsCommand())
 	t.completeFlags(root)
 	return root
