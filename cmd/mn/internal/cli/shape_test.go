@@ -56,8 +56,22 @@ func TestShapesOfJSONStay(t *testing.T) {
 	}, bound, tick)
 	var text strings.Builder
 	for _, c := range [][]string{
-		{"ps"}, {"show", good}, {"show", bad}, {"show", held}, {"show", half}, {"logs", bad}, {"pools"}, {"workers"}, {"locks"}, {"watch", good},
-		{"top", "--count", "1"}, {"doctor"}, {"retry", bad}, {"cancel", held}, {"rm", "-s", "failed", "-y"}, {"start", "parts", "1"},
+		{"ps"},
+		{"show", good},
+		{"show", bad},
+		{"show", held},
+		{"show", half},
+		{"logs", bad},
+		{"pools"},
+		{"workers"},
+		{"locks"},
+		{"watch", good},
+		{"top", "--count", "1"},
+		{"doctor"},
+		{"retry", bad},
+		{"cancel", held},
+		{"rm", "-s", "failed", "-y"},
+		{"start", "parts", "1"},
 	} {
 		found := make(map[string]string)
 		for _, o := range r.lines(c...) {

@@ -18,7 +18,7 @@ const window = 30 * time.Second
 
 // topModel is the state of mn top's screen.
 type topModel struct {
-	ctx      context.Context //nolint:containedctx // of the program, for what its commands read
+	ctx      context.Context // of the program, for what its commands read
 	link     *link
 	interval time.Duration
 	starting sync.Mutex     // of reads, against the end of ctx

@@ -54,7 +54,7 @@ func (t *tool) watch(ctx context.Context, l *link, id mn.JobID) error {
 	}()
 	defer func() {
 		cancel()
-		for range changes { //nolint:revive // until the goroutine has ended
+		for range changes { // until the goroutine has ended
 		}
 	}()
 	if term.IsTerminal(t.Out) && !t.json {
