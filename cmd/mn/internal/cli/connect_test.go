@@ -81,7 +81,8 @@ func TestContextsSayWhereAppsAre(t *testing.T) {
 	require.Equal(t, cli.ExitUnreachable, r.run("ps", "--redis", "redis://127.0.0.1:1").code, "a flag beats the file")
 	r.environ = append(r.environ, "MN_REDIS=redis://127.0.0.1:1")
 	require.Equal(t, cli.ExitUnreachable, r.run("ps").code, "the environment beats the current context")
-	r.ok("ps", "--context", "a")
+	r.environ = append(r.environ, "MN_PREFIX=other")
+	r.ok("ps", "--context", "a") // for which the environment counts no more
 	require.Equal(t, []map[string]any{
 		{"name": "a", "current": true, "redis": r.url, "app": "shop"}, {"name": "b", "current": false, "redis": "redis://127.0.0.1:1"},
 	}, r.lines("contexts"))

@@ -40,8 +40,8 @@ type screen struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	tty  *os.File
-	term *vt.SafeEmulator
-	mu   sync.Mutex
+	mu   sync.Mutex // guards term's writes and reads, and raw
+	term *vt.Emulator
 	raw  strings.Builder
 	done sync.WaitGroup
 }
@@ -51,7 +51,7 @@ func (r *rig) onScreen(args ...string) *screen {
 	r.t.Helper()
 	bin, err := program()
 	require.NoError(r.t, err)
-	s := &screen{t: r.t, cmd: exec.Command(bin, args...), term: vt.NewSafeEmulator(140, 30)}
+	s := &screen{t: r.t, cmd: exec.Command(bin, args...), term: vt.NewEmulator(140, 30)}
 	s.cmd.Env = append(os.Environ(), r.environ...)
 	s.tty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 30, Cols: 140})
 	require.NoError(r.t, err)
@@ -59,7 +59,7 @@ func (r *rig) onScreen(args ...string) *screen {
 		_, _ = io.Copy(s.tty, s.term)
 	})
 	s.done.Go(func() {
-		defer func() { _ = s.term.Close() }()
+		defer func() { _ = s.term.InputPipe().(io.Closer).Close() }() // ends the other goroutine
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := s.tty.Read(buf)
@@ -68,8 +68,8 @@ func (r *rig) onScreen(args ...string) *screen {
 			}
 			s.mu.Lock()
 			s.raw.Write(buf[:n])
-			s.mu.Unlock()
 			_, _ = s.term.Write(buf[:n])
+			s.mu.Unlock()
 		}
 	})
 	r.t.Cleanup(func() {
@@ -80,11 +80,18 @@ func (r *rig) onScreen(args ...string) *screen {
 	return s
 }
 
+// text is what the screen shows now.
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.term.String()
+}
+
 // shows waits until the screen shows a text.
 func (s *screen) shows(text string) {
 	s.t.Helper()
-	if !within(func() bool { return strings.Contains(s.term.String(), text) }) {
-		s.t.Fatalf("the screen does not show %q:\n%s", text, s.term.String())
+	if !within(func() bool { return strings.Contains(s.text(), text) }) {
+		s.t.Fatalf("the screen does not show %q:\n%s", text, s.text())
 	}
 }
 
@@ -161,7 +168,7 @@ func TestCtrlCEndsTopWatchAndLogs(t *testing.T) {
 	watch.shows(" 25%  1/4 rows  reading")
 	r.gate <- struct{}{}
 	watch.shows(" 50%  2/4 rows  reading")
-	require.NotContains(t, watch.term.String(), "25%", "it is drawn in place")
+	require.NotContains(t, watch.text(), "25%", "it is drawn in place")
 	watch.press(interrupt)
 	code, _ = watch.ends()
 	require.Equal(t, cli.ExitInterrupted, code)
