@@ -12,6 +12,7 @@ type counting struct {
 	backend.Backend
 	mu    sync.Mutex
 	calls map[string]int
+	away  error // what Locks answers, if it is not nil
 }
 
 func (c *counting) Namespace(name string) backend.Store {
@@ -25,6 +26,13 @@ func (c *counting) add(method string) {
 		c.calls = make(map[string]int)
 	}
 	c.calls[method]++
+}
+
+// fail makes Locks answer with err, or work again.
+func (c *counting) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = err
 }
 
 // take returns what was counted and begins anew.
@@ -70,6 +78,12 @@ func (s *countingStore) ListIDs(ctx context.Context, req backend.ListRequest) ([
 
 func (s *countingStore) Locks(ctx context.Context, after string, limit int) ([]backend.LockInfo, error) {
 	s.c.add("Locks")
+	s.c.mu.Lock()
+	away := s.c.away
+	s.c.mu.Unlock()
+	if away != nil {
+		return nil, away
+	}
 	return s.Store.Locks(ctx, after, limit)
 }
 

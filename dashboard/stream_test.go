@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/backend/memory"
 )
 
 // event is one server-sent event.
@@ -121,12 +123,18 @@ func TestTheOverviewStreamsPoints(t *testing.T) {
 	require.Zero(t, *points[0][4])
 }
 
-func TestAStreamTellsWhenTheAppIsGone(t *testing.T) {
-	s := newSite(t, nil, []mn.Definition{holding("hold")})
+func TestAStreamTellsOfABackendThatIsAway(t *testing.T) {
+	store := &counting{Backend: memory.New()}
+	s := newSite(t, store, nil)
 	e := s.watch(t.Context(), "/locks")
 	e.until(t, "part")
-	require.NoError(t, s.app.Close())
-	require.Contains(t, e.until(t, "fault").data, "shut down")
+	store.fail(errors.New("no route to <host>"))
+	require.Contains(t, e.until(t, "fault").data, "no route to")
+	status, body := s.get("/locks")
+	require.Equal(t, http.StatusBadGateway, status)
+	require.Contains(t, body, "no route to &lt;host&gt;")
+	store.fail(nil)
+	require.JSONEq(t, `{"text":"","gone":false}`, e.until(t, "fault").data)
 }
 
 func TestCloseEndsStreamsAndRefusesMore(t *testing.T) {
