@@ -15,6 +15,7 @@ import (
 type options struct {
 	Request
 	plain bool
+	ui    string // address of the dashboard, "" for none
 	at    where.Flags
 	start engine.Position // what Request.FEN describes
 }
@@ -31,6 +32,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&names, "strategies", strings.Join(engine.Strategies(), ","), "who competes, a comma-separated `list`\n")
 	flags.IntVar(&o.Nodes, "nodes", engine.DefaultNodes, "how many `positions` each strategy may visit in a step")
 	flags.BoolVar(&o.plain, "plain", false, "no colour and no redrawing; so it is anyway if the output is not a terminal")
+	flags.StringVar(&o.ui, "ui", "", "show the run in the browser at this `address`, as :8080, and stay until Ctrl-C;\nwithout a host only this machine may look")
 	o.at.Register(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

@@ -24,6 +24,8 @@ type scene struct {
 	ui  *dashboard.Dashboard
 	url string // with a slash at its end
 
+	server *httptest.Server
+
 	Render, Import, Fail, Hostile mn.JobID
 	release                       chan struct{} // closed: what runs may end
 }
@@ -111,7 +113,7 @@ func newScene(t *testing.T, wait time.Duration) *scene {
 	mux.Handle("/ops/mn/", http.StripPrefix("/ops/mn", s.ui))
 	mux.HandleFunc("/", http.NotFound)
 	server := httptest.NewServer(mux)
-	s.url = server.URL + "/ops/mn/"
+	s.server, s.url = server, server.URL+"/ops/mn/"
 	t.Cleanup(func() {
 		require.NoError(t, s.ui.Close())
 		server.Close()

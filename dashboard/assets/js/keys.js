@@ -21,12 +21,12 @@ export function startKeys() {
   const box = document.getElementById("keys-on");
   box.checked = !off();
   box.addEventListener("change", () => remember(box.checked));
-  let after = 0; // when "g" was pressed
+  let after = -Infinity; // when "g" was pressed
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !box.checked) return;
     if (event.target.closest?.("input, select, textarea")) return;
     if (performance.now() - after < 1500) {
-      after = 0;
+      after = -Infinity;
       const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); link.click(); }
       return;
