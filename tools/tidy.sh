@@ -4,9 +4,9 @@
 # be published yet: it is tidied with this checkout in its place.
 set -euo pipefail
 
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$1"
 library=github.com/multinode/mn
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 if ! grep -q "^[[:space:]]*$library v" go.mod || grep -q "$library =>" go.mod; then
 	exec go mod tidy

@@ -28,7 +28,7 @@ var rights = [][]any{
 	{"hexists", "KEY", "f"},
 	{"hgetall", "KEY"},
 	{"hkeys", "KEY"},
-	{"hvals", "KEY"},
+	{"hscan", "KEY", 0},
 	{"hlen", "KEY"},
 	{"hmget", "KEY", "f"},
 	{"srem", "KEY", "m"},
