@@ -84,6 +84,6 @@ fmt: ## format all Go files
 
 .PHONY: tidy
 tidy: ## go mod tidy in every module
-	@$(MODULES) | while IFS= read -r dir; do go -C "$$dir" mod tidy; done
+	@$(MODULES) | while IFS= read -r dir; do tools/tidy.sh "$$dir"; done
 	@GOWORK=off go -C tools mod tidy
 	@GOWORK=off go -C bench/peers mod tidy

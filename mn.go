@@ -36,7 +36,7 @@ type Config struct {
 	// PayloadLimit is the largest encoded value. Default 1 MiB.
 	PayloadLimit Bytes
 	// Quota bounds the hardware of all workers of the app's name together. Default:
-	// no bound. The app that joined last is the one that counts.
+	// no bound. Of the apps that execute something, the one that joined last counts.
 	Quota Quota
 	// Logger gets what the app itself has to say, and is what [Logger] builds on.
 	// Default: slog.Default().
@@ -103,6 +103,9 @@ type App struct {
 	ended    chan struct{}  // Shutdown is over
 	result   error          // of Shutdown
 }
+
+// Name is the app's name, which is its namespace.
+func (a *App) Name() string { return a.cfg.Name }
 
 // New checks the configuration, reporting all faults at once, and returns an app that
 // is ready for use. It blocks for one exchange with the backend.

@@ -37,7 +37,8 @@ type Session struct {
 	// Starting is how long a slot may take from reserved to its first claim.
 	Starting time.Duration
 	// Quota bounds what all slots of the namespace use together; the one joined
-	// last is in force.
+	// last is in force. That of a session without Pools does not count: it only
+	// looks on.
 	Quota Quota
 }
 

@@ -120,4 +120,11 @@ var quotaRules = []rule{
 		p.again()
 		require.NotEmpty(w.t, p.start(big("c")).ID)
 	}},
+	{"a session that executes nothing leaves the quota as it is", func(w *world) {
+		p := w.limited(backend.Quota{CPU: 2})
+		require.NotEmpty(w.t, p.start(big("a")).ID)
+		w.joinAs(backend.Session{ID: "looks on", Quota: backend.Quota{}})
+		require.Empty(w.t, p.start(big("b")).ID)
+		require.Empty(w.t, p.reserve("big"))
+	}},
 }

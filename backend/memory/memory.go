@@ -126,7 +126,9 @@ func (s *store) Join(ctx context.Context, j backend.Session, inbox backend.Inbox
 	}
 	j.Pools = slices.Clone(j.Pools)
 	ses.Session, ses.inbox, ses.until = j, inbox, time.Now().Add(j.Lease)
-	s.quota = newHardware(j.Quota.CPU, j.Quota.Memory)
+	if len(j.Pools) > 0 {
+		s.quota = newHardware(j.Quota.CPU, j.Quota.Memory)
+	}
 	for _, spec := range j.Pools {
 		p := s.pool(spec.Name, spec.Kind)
 		p.spec, p.declared = spec, true

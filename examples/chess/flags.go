@@ -16,6 +16,7 @@ import (
 type options struct {
 	Request
 	plain    bool
+	ui       string // address of the dashboard, "" for none
 	cooldown time.Duration
 	at       where.Flags
 	start    engine.Position // what Request.FEN describes
@@ -34,6 +35,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.Nodes, "nodes", engine.DefaultNodes, "how many `positions` each strategy may visit in a step")
 	flags.BoolVar(&o.plain, "plain", false, "no colour and no redrawing; so it is anyway if the output is not a terminal")
 	flags.DurationVar(&o.cooldown, "cooldown", cooldown, "how `long` an idle worker of a function stays")
+	flags.StringVar(&o.ui, "ui", "", "show the run in the browser at this `address`, as :8080, and stay until Ctrl-C;\nwithout a host only this machine may look")
 	o.at.Register(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

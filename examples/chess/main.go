@@ -16,6 +16,7 @@
 //	go run ./examples/chess -moves 2 -strategies material,attack
 //	go run ./examples/chess -fen '6k1/5ppp/8/8/8/8/5PPP/3R2K1 w - - 0 1'
 //	go run ./examples/chess | cat   # no terminal: plain lines
+//	go run ./examples/chess -ui :8080   # and live in the browser
 //
 // The same on a Nomad cluster of this machine, each worker an allocation, and on more machines as
 // examples/deploy shows:
@@ -86,10 +87,12 @@ func exitCode(err error) int {
 // and the process at the second.
 func program(ctx context.Context, opts options, stdout io.Writer) error {
 	cfg := mn.Config{Name: "chess", Definitions: definitions(opts.cooldown)}
-	return opts.at.Run(ctx, cfg, func(ctx context.Context, _ *mn.App) error {
-		d := newDisplay(opts, stdout)
-		defer d.close()
-		return find(ctx, opts.Request, d)
+	return opts.at.Run(ctx, cfg, func(ctx context.Context, app *mn.App) error {
+		return withUI(ctx, opts.ui, app, stdout, func() error {
+			d := newDisplay(opts, stdout)
+			defer d.close()
+			return find(ctx, opts.Request, d)
+		})
 	})
 }
 

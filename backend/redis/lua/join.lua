@@ -52,7 +52,7 @@ call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows
 call('HSET', P .. 'meta', 'v', version)
 local id, label = arg(), arg()
 local s = { le = num(), ma = num(), st = num(), la = num(), pools = {} }
-call('HSET', P .. 'meta', 'qcpu', arg(), 'qmem', arg())
+local qcpu, qmem = arg(), arg()
 local old = session(id)
 if old then
   for _, name in ipairs(old.pools) do
@@ -60,7 +60,9 @@ if old then
     call('SREM', P .. 'la:' .. name, id)
   end
 end
-for i = 1, num() do
+local pools = num()
+if pools > 0 then call('HSET', P .. 'meta', 'qcpu', qcpu, 'qmem', qmem) end
+for i = 1, pools do
   local spec = readspec()
   s.pools[i] = spec.name
   call('HSET', P .. 'p:' .. spec.name, 'kind', spec.kind, 'max', spec.max, 'spare', spec.spare,
