@@ -249,6 +249,8 @@ type ended struct{ exits chan provisioner.Exit }
 
 func (ended) Serve(provisioner.Worker) error                    { return nil }
 func (ended) Abandon(string)                                    {}
+func (ended) Output(provisioner.Worker, provisioner.Output) {}
+
 func (e ended) Exited(_ provisioner.Worker, x provisioner.Exit) { e.exits <- x }
 
 func TestAWorkerThatIsNotWantedAnyMoreIsNotLeftRunning(t *testing.T) {
