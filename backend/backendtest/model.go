@@ -127,7 +127,7 @@ func (m *model) claim(s *modelSlot, t *modelTask, lease backend.Lease) {
 	m.unqueue(t)
 	t.Status, _ = backend.Next(t.Status, backend.EventClaim)
 	t.Attempt++
-	t.lease, t.slot = lease, s
+	t.lease, t.slot, t.Slot = lease, s, s.id
 	s.alive = true
 	s.tasks = append(s.tasks, t)
 }

@@ -174,11 +174,15 @@ type state struct {
 	Locks map[string]string
 	Pools map[string]backend.PoolInfo
 	IDs   []string
+	Past  map[string][]backend.PastAttempt
 }
 
 func (w *world) state() state {
 	w.t.Helper()
-	s := state{make(map[string]*backend.Task), w.held(), make(map[string]backend.PoolInfo), w.page(backend.ListRequest{})}
+	s := state{
+		make(map[string]*backend.Task), w.held(), make(map[string]backend.PoolInfo), w.page(backend.ListRequest{}),
+		make(map[string][]backend.PastAttempt),
+	}
 	for _, id := range []string{"a", "b", "c", "d"} {
 		s.Tasks[id] = unclock(w.find(id))
 		if t := s.Tasks[id]; t != nil && t.Status == backend.StatusPending && !t.NotBefore.IsZero() {
@@ -188,7 +192,14 @@ func (w *world) state() state {
 	pools, err := w.store.Pools(w.ctx)
 	require.NoError(w.t, err)
 	for _, p := range pools {
+		reduce(new(string), &p.Oldest)
 		s.Pools[p.Spec.Name] = p
+	}
+	for _, id := range s.IDs {
+		for _, a := range w.past(id) {
+			reduce(&a.Slot, &a.Started, &a.Ended)
+			s.Past[id] = append(s.Past[id], a)
+		}
 	}
 	return s
 }
