@@ -22,20 +22,26 @@ import (
 	"github.com/multinode/mn/internal/redistest"
 	"github.com/multinode/mn/provisioner"
 	"github.com/multinode/mn/provisioner/process"
+	"github.com/multinode/mn/provisioner/provisionertest"
 )
 
 // The test binary is also the worker program.
 func TestMain(m *testing.M) {
-	if os.Getenv(provisioner.WorkerVariable) != "" {
+	if w, ok := provisioner.ParseWorker(os.Getenv(provisioner.WorkerVariable)); ok {
+		if addr := os.Getenv(stageVar); addr != "" {
+			os.Exit(exitCode(provisionertest.Work(addr, w.ID, process.New())))
+		}
 		os.Exit(worker())
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// dir is where handlers leave traces; URL is the backend. Workers get both by environment.
+// dir is where handlers leave traces; URL is the backend; stage is where the conformance suite waits.
+// Workers get them by environment.
 const (
-	dirVar = "MN_TEST_DIR"
-	urlVar = "MN_TEST_URL"
+	dirVar   = "MN_TEST_DIR"
+	urlVar   = "MN_TEST_URL"
+	stageVar = "MN_TEST_STAGE"
 )
 
 func trace(name string) {
@@ -103,6 +109,10 @@ func worker() int {
 		err = app.Run(context.Background(), func(context.Context) error { return errors.New("a worker ran main") })
 		_ = b.Close()
 	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -247,8 +257,8 @@ func TestShutdownHandsRunningWorkBack(t *testing.T) {
 // ended is a host that hears of exits.
 type ended struct{ exits chan provisioner.Exit }
 
-func (ended) Serve(provisioner.Worker) error                    { return nil }
-func (ended) Abandon(string)                                    {}
+func (ended) Serve(provisioner.Worker) error                { return nil }
+func (ended) Abandon(string)                                {}
 func (ended) Output(provisioner.Worker, provisioner.Output) {}
 
 func (e ended) Exited(_ provisioner.Worker, x provisioner.Exit) { e.exits <- x }

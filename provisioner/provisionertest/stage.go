@@ -221,14 +221,13 @@ func (s *Stage) direct(conn net.Conn) {
 
 // Work is the life of a worker in a process of its own: it reports to the stage at
 // addr and does what it is told. If it returns an error, or not at all, the process
-// must end with a failure. launcher is a provisioner like the one that has launched the worker,
+// must end with a failure; either way it must end at once. launcher is a provisioner like the one that has launched the worker,
 // or nil: if it is a [provisioner.Guest] it acts as such.
 func Work(addr, id string, launcher provisioner.Provisioner) error {
-	conn, err := net.Dial("tcp", addr)
+	conn, err := net.Dial("tcp", addr) // closed by the process's end, by which the stage knows of it
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
 	if _, err := fmt.Fprintln(conn, id); err != nil {
 		return err
 	}
