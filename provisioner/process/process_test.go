@@ -92,7 +92,11 @@ var timing = mn.Timing{
 }
 
 func newApp(url string, p provisioner.Provisioner, defs ...mn.Definition) (*mn.App, *redis.Backend, error) {
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	out := io.Discard
+	if os.Getenv(provisioner.WorkerVariable) != "" {
+		out = os.Stderr // as workers' logs usually go
+	}
+	logger := slog.New(slog.NewTextHandler(out, nil))
 	b, err := redis.Open(context.Background(), url, redis.Options{Logger: logger})
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +108,8 @@ func newApp(url string, p provisioner.Provisioner, defs ...mn.Definition) (*mn.A
 }
 
 func worker() int {
-	app, b, err := newApp(os.Getenv(urlVar), process.New(), pid, count, deaf, crash)
+	fmt.Println("starting up")
+	app, b, err := newApp(os.Getenv(urlVar), process.New(), pid, count, deaf, crash, talk, aside, die, flood)
 	if err == nil {
 		err = app.Run(context.Background(), func(context.Context) error { return errors.New("a worker ran main") })
 		_ = b.Close()
@@ -133,7 +138,7 @@ func start(t *testing.T, defs ...mn.Definition) *rig {
 	r := &rig{T: t, dir: t.TempDir(), out: new(strings.Builder)}
 	url := redistest.Start(t)
 	r.url = url
-	p := process.New(process.Env(dirVar+"="+r.dir, urlVar+"="+url), process.Output(r.out))
+	p := process.New(process.Env(dirVar+"="+r.dir, urlVar+"="+url, quickExit), process.Output(r.out))
 	app, b, err := newApp(url, p, defs...)
 	require.NoError(t, err)
 	r.app = app
@@ -155,7 +160,7 @@ func (r *rig) pidOf(name string) int {
 		}
 		n, err = strconv.Atoi(string(data))
 		return err == nil
-	}, 20*time.Second, 5*time.Millisecond, "no trace %s; output: %s", name, r.out)
+	}, patience, 5*time.Millisecond, "no trace %s; output: %s", name, r.out)
 	return n
 }
 
