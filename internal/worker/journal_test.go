@@ -145,6 +145,21 @@ func TestWhatCouldNotBeStoredIsTriedAgainInOrder(t *testing.T) {
 	})
 }
 
+func TestWhatIsAddedWhileStoringFailsComesAfterwards(t *testing.T) {
+	onShelf(t, func(t *testing.T, s *shelf, j *journal, _ *log[error]) {
+		s.hang = make(chan struct{})
+		s.set(errDown)
+		note1(j, "job", "1")
+		pass(journalDelay)
+		note1(j, "job", "2")
+		close(s.hang)
+		pass(time.Millisecond)
+		s.set(nil)
+		pass(journalRetry + journalDelay)
+		require.Equal(t, []string{"1", "2"}, s.texts("job"))
+	})
+}
+
 func TestWhatAFullBackendRefusesIsDropped(t *testing.T) {
 	onShelf(t, func(t *testing.T, s *shelf, j *journal, failures *log[error]) {
 		s.set(backend.ErrBackpressure)

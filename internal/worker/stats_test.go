@@ -87,5 +87,7 @@ func TestATaskThatWaitsIsCountedWithItsWait(t *testing.T) {
 		require.EqualValues(t, 1, s.Wait[0])
 		require.EqualValues(t, 1, s.Wait[backend.Bucket(time.Minute)])
 		require.EqualValues(t, 2, s.Run[backend.Bucket(time.Minute)])
+		r.Process.Report(context.Background()) // by a worker that stays
+		require.Equal(t, s, r.info("f").Stats, "each is reported once")
 	})
 }

@@ -66,7 +66,7 @@ func checkLogOrder(w *world) {
 		return inner.Call(ctx, n)
 	})
 	job := mn.NewJob("job", func(ctx context.Context, n int, _ func(int) bool) error {
-		mn.Logger(ctx).Info("begins", slog.Group("level", "time", "noon"), "msg", "mine")
+		mn.Logger(ctx).Info("begins", "level", "high", "msg", "mine", slog.Group("time", "is", "noon"))
 		_, err := outer.Call(ctx, n)
 		mn.Logger(ctx).WithGroup("g").With("a", 1).Info("ends", "b", 2)
 		return err
@@ -99,7 +99,7 @@ func checkLogOrder(w *world) {
 		}
 	}
 	require.Equal(w.t, []string{"begins", "ends"}, messages(own), "of one worker in order")
-	require.JSONEq(w.t, `{"level":{"time":"noon"},"msg":"mine"}`, string(own[0].Attrs))
+	require.JSONEq(w.t, `{"level":"high","msg":"mine","time":{"is":"noon"}}`, string(own[0].Attrs))
 	require.JSONEq(w.t, `{"g":{"a":1,"b":2}}`, string(own[1].Attrs))
 }
 
