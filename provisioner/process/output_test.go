@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn"
+	"github.com/multinode/mn/provisioner"
+	"github.com/multinode/mn/provisioner/process"
 )
 
 // patience is how long is waited for what must come.
@@ -154,4 +157,31 @@ func TestAFloodIsBoundedAndItsEndIsKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, left, n/2)
 	require.Equal(t, strings.Count(r.out.String(), "\n"), n+2, "the output itself has every line")
+}
+
+// order is a host that notes what it is told.
+type order struct{ told chan string }
+
+func (order) Serve(provisioner.Worker) error                      { return nil }
+func (order) Abandon(string)                                      {}
+func (o order) Output(_ provisioner.Worker, p provisioner.Output) { o.told <- p.Text }
+func (o order) Exited(_ provisioner.Worker, x provisioner.Exit)   { o.told <- x.Note }
+
+func TestTheEndIsReportedWhenAllOutputIsRead(t *testing.T) {
+	for range 30 {
+		p := process.New(process.Command("sh", "-c", "seq 1 20000; echo last; exit 3"), process.Output(io.Discard))
+		host := order{make(chan string, 1000)}
+		require.NoError(t, p.Open("app", host))
+		p.Launch(provisioner.Worker{ID: "w", Pool: "pool"})
+		var before string
+		for text := range host.told {
+			if strings.HasPrefix(text, "worker process") {
+				require.Equal(t, "worker process ended with exit code 3: last", text)
+				break
+			}
+			before += text
+		}
+		require.True(t, strings.HasSuffix(before, "20000\nlast\n"), "%q", before)
+		require.NoError(t, p.Close(t.Context()))
+	}
 }
