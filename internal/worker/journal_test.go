@@ -184,7 +184,9 @@ func TestWhileTheBackendIsAwayRoomIsBoundedAndTheNewestStay(t *testing.T) {
 				pass(10 * time.Millisecond) // flushes fail meanwhile
 			}
 		}
+		j.mu.Lock()
 		require.LessOrEqual(t, j.bytes, journalRoom)
+		j.mu.Unlock()
 		s.set(nil)
 		pass(journalRetry + journalDelay)
 		got := s.texts("job")
