@@ -38,10 +38,10 @@ func (s *store) Append(ctx context.Context, additions []backend.Addition) error 
 	return s.append(ctx, &step)
 }
 
-// addition is what one step appends, as append.lua reads it.
+// addition is what one step appends.
 type addition struct {
-	n, entries, bytes int
-	args              []any
+	parts          []backend.Addition
+	entries, bytes int
 }
 
 // fits is how many of the entries have room in the step, at least one if it is empty.
@@ -56,26 +56,57 @@ func (x *addition) fits(data [][]byte) (n int) {
 }
 
 func (x *addition) add(a *backend.Addition, data [][]byte) {
-	x.n++
+	part := *a
+	part.Data = data
+	x.parts = append(x.parts, part)
 	x.entries += len(data)
-	x.args = append(x.args, a.Job, a.Slot, int(a.Stream), a.Limit.Entries, a.Limit.Bytes, len(data))
 	for _, d := range data {
 		x.bytes += len(d)
-		x.args = append(x.args, d)
 	}
 }
 
 // append runs append.lua for a step, which is empty afterwards.
 func (s *store) append(ctx context.Context, x *addition) error {
-	if x.n == 0 {
-		return ctx.Err()
-	}
-	_, err := s.text(ctx, scriptAppend, append([]any{x.n}, x.args...))
+	parts := x.parts
 	*x = addition{}
-	if full(err) {
-		return backend.ErrBackpressure
+	for try := 0; len(parts) > 0; try++ {
+		undone, err := s.appendParts(ctx, parts)
+		if err != nil {
+			return err
+		}
+		if try == looks { // they take on tasks faster than these can be looked for
+			return nil
+		}
+		if parts, err = s.lookForRuns(ctx, undone); err != nil {
+			return err
+		}
 	}
-	return err
+	return ctx.Err()
+}
+
+// appendParts runs append.lua, and returns the parts of whose slots it does not know what
+// they execute.
+func (s *store) appendParts(ctx context.Context, parts []backend.Addition) (undone []backend.Addition, err error) {
+	args := []any{len(parts)}
+	for i := range parts {
+		p := &parts[i]
+		args = append(args, p.Job, p.Slot, s.running.of(p.Slot), int(p.Stream), p.Limit.Entries, p.Limit.Bytes, len(p.Data))
+		for _, d := range p.Data {
+			args = append(args, d)
+		}
+	}
+	numbers, _, err := s.texts(ctx, scriptAppend, args)
+	if full(err) {
+		return nil, backend.ErrBackpressure
+	}
+	for _, n := range numbers {
+		i := number[int](n) - 1
+		if i < 0 || i >= len(parts) {
+			return nil, errForeign
+		}
+		undone = append(undone, parts[i])
+	}
+	return undone, err
 }
 
 // checkStream refuses a stream whose keys nobody would remove.
@@ -86,6 +117,9 @@ func checkStream(stream backend.Stream) error {
 	return nil
 }
 
+// beyond is a number that no entry reaches and that Lua can still add one to.
+const beyond = 1 << 52
+
 // Journal implements [backend.Client].
 func (s *store) Journal(ctx context.Context, req backend.JournalRequest) ([]backend.Entry, error) {
 	if err := checkStream(req.Stream); err != nil {
@@ -95,7 +129,7 @@ func (s *store) Journal(ctx context.Context, req backend.JournalRequest) ([]back
 	if limit <= 0 {
 		limit = backend.DefaultPage
 	}
-	reply, err := s.eval(ctx, scriptJournal, []any{req.Job, int(req.Stream), req.After, req.Last, limit})
+	reply, err := s.eval(ctx, scriptJournal, []any{req.Job, int(req.Stream), min(req.After, beyond), req.Last, limit})
 	switch {
 	case err != nil:
 		return nil, err

@@ -20,6 +20,8 @@ type store struct {
 	pipe   *pipe
 	inbox  *inbox
 
+	running running
+
 	submits   combiner[submits]
 	exchanges combiner[exchange]
 

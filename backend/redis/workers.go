@@ -17,6 +17,7 @@ const (
 // Workers implements [backend.Client].
 func (s *store) Workers(ctx context.Context, pool string, offset, limit int) ([]backend.WorkerInfo, error) {
 	var infos []backend.WorkerInfo
+	unknown := make(map[string]int) // slots whose tasks have to be looked for, and where they are
 	for len(infos) < limit {
 		n := min(mostSlots, limit-len(infos))
 		reply, err := s.eval(ctx, scriptWorkers, []any{pool, offset, n})
@@ -32,6 +33,10 @@ func (s *store) Workers(ctx context.Context, pool string, offset, limit int) ([]
 			if err != nil {
 				return nil, err
 			}
+			if info.State == "" {
+				info.State = backend.WorkerIdle
+				unknown[info.Slot] = len(infos)
+			}
 			infos = append(infos, info)
 		}
 		if len(rows) < n {
@@ -39,10 +44,36 @@ func (s *store) Workers(ctx context.Context, pool string, offset, limit int) ([]
 		}
 		offset += n
 	}
-	return infos, nil
+	if len(unknown) == 0 {
+		return infos, nil
+	}
+	err := s.leased(ctx, pool, func(task, slot string) {
+		if i, ok := unknown[slot]; ok {
+			infos[i].State = backend.WorkerBusy
+			infos[i].Tasks = append(infos[i].Tasks, task)
+		}
+	})
+	return infos, err
 }
 
-// states are the letters of workers.lua.
+// leased calls f for the leased tasks of a pool, for some maybe twice. Each exchange reads
+// about a thousand, so that the server is never busy with it for long.
+func (s *store) leased(ctx context.Context, pool string, f func(task, slot string)) error {
+	for cursor := uint64(0); ; {
+		list, next, err := s.b.rdb.HScan(ctx, s.prefix+"run:"+pool, cursor, "", 1000).Result()
+		if err != nil {
+			return s.explain(ctx, "hscan", []any{pool}, err)
+		}
+		for i := 0; i+1 < len(list); i += 2 {
+			f(list[i], list[i+1])
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// states are the letters of workers.lua, but for '?'.
 var states = map[string]backend.WorkerState{
 	"S": backend.WorkerStarting, "I": backend.WorkerIdle, "B": backend.WorkerBusy,
 }

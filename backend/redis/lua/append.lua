@@ -1,8 +1,10 @@
 --! base
 -- Adds entries to jobs' streams. A stream is a list, and in the hash j:<id> the number of its newest entry (n1, n2)
 -- and the bytes of all (b1, b2).
--- ARGV: number of additions, then each: job or '', slot, stream (1 log, 2 calls), most entries, most bytes, number of
---       entries, entries
+-- ARGV: number of additions, then each: job or '', slot, a task that the slot may execute or '', stream (1 log,
+--       2 calls), most entries, most bytes, number of entries, entries
+-- Answers the numbers of the additions that it has not done, because their slots execute another task and too many
+-- are leased to look through here.
 -- The first write is one that full memory refuses, before anything is changed.
 local function isjob(id) return call('HGET', P .. 't:' .. id, 'k') == '1' end
 
@@ -12,23 +14,20 @@ local function root(id)
   if #f > 6 and f[6] ~= '' and isjob(f[6]) then return f[6] end
 end
 
--- jobof is the job that a slot executes, or for which it executes a call.
-local runs, jobs = {}, {}
-local function jobof(id)
-  if jobs[id] ~= nil then return jobs[id] end
-  jobs[id] = false
+-- jobof is the job that a slot executes, or for which it executes a call; false for none, '?' if that is not known.
+local LOOKED = 1000
+local function jobof(id, task)
   local name = unpackn(call('HGET', P .. 'slots', id) or nil)[1]
   if not name then return false end
-  local run = runs[name] or call('HGETALL', P .. 'run:' .. name)
-  runs[name] = run
+  local key = P .. 'run:' .. name
+  if task ~= '' and call('HGET', key, task) == id then return isjob(task) and task or root(task) end
+  if call('HLEN', key) > LOOKED then return '?' end
+  local run = call('HGETALL', key)
   for i = 2, #run, 2 do
-    if run[i] == id then
-      local task = run[i - 1]
-      jobs[id] = isjob(task) and task or root(task) or false
-      if jobs[id] then break end
-    end
+    local job = run[i] == id and (isjob(run[i - 1]) and run[i - 1] or root(run[i - 1]))
+    if job then return job end
   end
-  return jobs[id]
+  return false
 end
 
 -- append adds the n arguments after from.
@@ -51,11 +50,21 @@ local function append(job, stream, from, n, entries, bytes)
   call('HSET', meta, 'n' .. stream, int((m[1] or 0) + n), 'b' .. stream, int(size))
 end
 
-for _ = 1, num() do
-  local job, slot, stream, entries, bytes, n = arg(), arg(), arg(), num(), num(), num()
+local jobs, undone = {}, {}
+for i = 1, num() do
+  local job, slot, task, stream, entries, bytes, n = arg(), arg(), arg(), arg(), num(), num(), num()
   local from = at
   at = at + n
-  if job == '' then job = jobof(slot) elseif not isjob(job) then job = nil end
-  if job then append(job, stream, from, n, entries, bytes) end
+  if job ~= '' then
+    if not isjob(job) then job = false end
+  else
+    if jobs[slot] == nil then jobs[slot] = jobof(slot, task) or false end
+    job = jobs[slot]
+  end
+  if job == '?' then
+    undone[#undone + 1] = int(i)
+  elseif job then
+    append(job, stream, from, n, entries, bytes)
+  end
 end
-return 'OK'
+return undone
