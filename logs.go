@@ -95,9 +95,8 @@ func (a *App) awaitEnd(ctx context.Context, id JobID) error {
 // follow reads page after page. ended is nil if it is to end with what is there.
 func (a *App) follow(ctx context.Context, id JobID, o logOptions, ended <-chan error, yield func(LogEntry, error) bool) {
 	req := backend.JournalRequest{Job: string(id), Stream: backend.LogStream, After: o.after, Last: o.last}
-	lasting := ended == nil // it ends with what is there
-	var until, last time.Time
-	for wait := followFast; ; {
+	rhythm := &logRhythm{ended: ended, over: ended == nil, wait: followFast}
+	for {
 		page, err := a.journal(ctx, req)
 		if err != nil {
 			yield(LogEntry{}, err)
@@ -112,30 +111,55 @@ func (a *App) follow(ctx context.Context, id JobID, o logOptions, ended <-chan e
 		if len(page) == backend.DefaultPage {
 			continue
 		}
-		now := time.Now()
-		if lasting && (until.IsZero() || now.After(until)) {
+		if rhythm.done(len(page) > 0) {
 			return
 		}
-		if wait = min(wait*3/2, followSlow); len(page) > 0 || lasting {
-			wait = followFast
+		if err := rhythm.pause(ctx); err != nil {
+			yield(LogEntry{}, err)
+			return
 		}
-		if lasting && len(page) > 0 && now.Before(last) {
-			until = now.Add(followOn) // more may follow
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case err := <-ended:
-			if err != nil {
-				yield(LogEntry{}, err)
-				return
-			}
-			ended, lasting = nil, true
-			until, last = now.Add(followOn), now.Add(followAtMost)
-		case <-ctx.Done():
-		}
-		timer.Stop()
 	}
+}
+
+// logRhythm is how often a log is read, and until when.
+type logRhythm struct {
+	ended <-chan error
+	over  bool      // the run has ended, or its end does not matter
+	until time.Time // reading goes on, after the run's end
+	last  time.Time // for how long that may be put off
+	wait  time.Duration
+}
+
+// done reports whether all has been read. some: there was something new.
+func (r *logRhythm) done(some bool) bool {
+	now := time.Now()
+	if r.over && !now.Before(r.until) {
+		return true
+	}
+	if r.wait = min(r.wait*3/2, followSlow); some || r.over {
+		r.wait = followFast
+	}
+	if r.over && some && now.Before(r.last) {
+		r.until = now.Add(followOn) // more may follow
+	}
+	return false
+}
+
+// pause waits until the log is to be read again. It returns why nobody can tell of the run's end.
+func (r *logRhythm) pause(ctx context.Context) error {
+	timer := time.NewTimer(r.wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case err := <-r.ended:
+		now := time.Now()
+		r.ended, r.over = nil, true
+		r.until, r.last = now.Add(followOn), now.Add(followAtMost)
+		return err
+	case <-ctx.Done():
+		return ctxError(ctx)
+	}
+	return nil
 }
 
 // journal reads a page of a run's stream.

@@ -62,7 +62,9 @@ func TestFindProgressFindsWhatWasYielded(t *testing.T) {
 	finds := func(done, total uint32, unit, message string, rate float32) bool {
 		p := mn.Progress{Done: int64(done), Total: int64(total), Unit: unit, Message: message, Rate: float64(rate), Remaining: 3}
 		for _, value := range []any{
-			p, &p, map[string]any{"step": p}, map[string]any{"a": 1, "b": "done", "z": p},
+			p, &p,
+			map[string]any{"step": p},
+			map[string]any{"a": 1, "b": "done", "z": p},
 			struct {
 				Name string
 				Mark any

@@ -136,8 +136,8 @@ func (a *App) noteCall(at *worker.Attempt, err error) {
 // outcome is how a call ended. What its handler returned after it was told to stop does not count.
 func outcome(at *worker.Attempt, err error) (st Status, text string) {
 	cause := at.Cause()
-	switch { //nolint:staticcheck // QF1002: causes are told apart by identity, which a tagged switch hides
-	case cause == ErrJobCancelled: //nolint:errorlint // see above
+	switch {
+	case cause == ErrJobCancelled: //nolint:errorlint // the cause itself, not an error that wraps it
 		return Cancelled, ""
 	case cause == ErrDraining: //nolint:errorlint // see above
 		return Cancelled, "handed back: its worker had to stop"

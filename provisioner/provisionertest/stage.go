@@ -252,7 +252,7 @@ func Work(addr, id string, launcher provisioner.Provisioner) error {
 				guest.Execute(provisioner.Execution{Job: job, Attempt: n})
 			}
 		case orderPrint:
-			fmt.Println(what + " to stdout")
+			fmt.Fprintln(os.Stdout, what+" to stdout")
 			fmt.Fprintln(os.Stderr, what+" to stderr")
 		}
 	}
