@@ -81,6 +81,9 @@ func TaskID(ctx context.Context) string {
 	return ""
 }
 
+// workerAttr names a worker in what its handlers log.
+const workerAttr = "mn.worker"
+
 // Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
 // "mn.id", "mn.attempt" and "mn.worker". What is written to it goes to the run's log as well,
 // which [App.Logs] shows: a job's own, or that of the job for which a call is made. Outside a
@@ -95,7 +98,7 @@ func Logger(ctx context.Context) *slog.Logger {
 	}
 	app := a.Process().Owner.(*App)
 	l := app.cfg.Logger.With("mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt,
-		"mn.worker", a.Lease.Slot)
+		workerAttr, a.Lease.Slot)
 	if app.cfg.RunLog.Off || root(a) == "" {
 		return l
 	}

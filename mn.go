@@ -88,7 +88,9 @@ type App struct {
 	scaler      *scaler.Scaler
 	calls       calls
 	trail       trail
+	outputs     outputs
 	role        *provisioner.Worker // the slot that this process serves, if it was launched as a worker
+	guest       *guest              // of its provisioner; nil if that does nothing here
 
 	joining sync.Mutex // one Join at a time
 	left    bool       // no more of them; guarded by joining
@@ -129,6 +131,9 @@ func New(cfg Config) (*App, error) {
 	if err := a.join(ctx); err != nil {
 		_ = a.cfg.Provisioner.Close(ctx) // it has launched nothing
 		return nil, fmt.Errorf("mn: app %q cannot join its backend: %w", cfg.Name, err)
+	}
+	if a.guest != nil {
+		a.guest.Enter(*a.role, func(o provisioner.Output) { a.output(*a.role, o) })
 	}
 	a.lifetime, a.end = context.WithCancelCause(context.Background())
 	a.loops.Go(func() { a.process.KeepAlive(a.lifetime) })
@@ -243,6 +248,7 @@ func (a *App) build() {
 		pools[name] = &worker.Pool{
 			Spec: d.spec(), Cooldown: d.settings.cooldown, SyncYields: d.settings.syncYields,
 			Invoke:     func(at *worker.Attempt) ([]byte, error) { return a.invoke(d, at) },
+			Invoked:    a.noteCall,
 			RetryDelay: d.retryDelay,
 		}
 	}

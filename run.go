@@ -51,6 +51,9 @@ func (a *App) assumeRole() {
 	}
 	_ = os.Unsetenv(provisioner.WorkerVariable) // not for what this process starts
 	a.role = &w
+	if g, ok := a.cfg.Provisioner.(provisioner.Guest); ok && !a.cfg.RunLog.Off {
+		a.guest = &guest{Guest: g}
+	}
 	a.cfg.Provisioner = provisioner.None
 }
 
@@ -88,5 +91,8 @@ func (a *App) hardExit() func() {
 	if a.role == nil {
 		return nil
 	}
-	return func() { os.Exit(provisioner.ExitKilled) }
+	return func() {
+		a.process.FlushNotes(context.Background())
+		os.Exit(provisioner.ExitKilled)
+	}
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,9 +16,11 @@ import (
 )
 
 // RunLog bounds what is kept of a run's log: what its handler, and those of the calls made
-// for it, write to [Logger]. When it grows beyond its bounds its oldest lines go.
+// for it, write to [Logger], and what worker processes print meanwhile. When it grows beyond its
+// bounds its oldest lines go.
 type RunLog struct {
-	// Level is the lowest level that is kept. Default: slog.LevelInfo.
+	// Level is the lowest level that is kept of what is logged. Default: slog.LevelInfo. What
+	// is printed has no level.
 	Level slog.Leveler
 	// Lines is how many lines are kept. Default 1000.
 	Lines int
@@ -34,8 +39,9 @@ const (
 	DefaultLogCalls = 500
 	// callSize bounds the stored text of a call, on average.
 	callSize = 512
-	// maxLine bounds one line's message and attributes; what is longer is cut.
-	maxLine = 16 * KiB
+	// maxLine bounds one line's message in bytes; what is longer is cut. It bounds the attributes
+	// too, which are then left out.
+	maxLine = 16 << 10
 )
 
 func (l *RunLog) setDefaults() {
@@ -74,8 +80,10 @@ type LogSource string
 
 // The sources.
 const (
-	FromLogger LogSource = "log"    // a handler's [Logger]
-	FromOutput LogSource = "output" // what a worker process printed
+	FromLogger LogSource = "log" // a handler's [Logger]
+	// FromOutput is what a worker process printed to stdout or stderr, but for lines that are
+	// in the log as FromLogger already. Workers that are goroutines have no output of their own.
+	FromOutput LogSource = "output"
 )
 
 // LogEntry is one line of a run's log.
@@ -88,8 +96,9 @@ type LogEntry struct {
 	Source  LogSource       `json:"source"`
 	Message string          `json:"message"`
 	Attrs   json.RawMessage `json:"attrs,omitempty"` // an object
-	// Task is the run's or the call's ID, Definition its definition; "" where Source is
-	// FromOutput.
+	// Task is the run's or the call's ID, Definition its definition, and Attempt its attempt.
+	// Where Source is FromOutput, Definition is the worker's and the others are known only of
+	// what a run's own worker printed.
 	Task       string `json:"task,omitempty"`
 	Definition string `json:"definition,omitempty"`
 	Attempt    int    `json:"attempt,omitempty"`
@@ -164,9 +173,17 @@ func newLogHandler(app *App, a *worker.Attempt, next slog.Handler) *logHandler {
 	})}
 }
 
-// attrsOnly leaves out what a line has fields for.
+// What the record has that is handed to logHandler.attrs: its own fields, which lines have
+// fields for, are known by these values and left out.
+const (
+	noLevel   = slog.Level(math.MinInt32)
+	noMessage = "\x00mn"
+)
+
+// attrsOnly leaves out what a line has fields for, and not attributes that are named like it.
 func attrsOnly(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+	if len(groups) == 0 && (a.Key == slog.LevelKey && a.Value.Equal(slog.AnyValue(noLevel)) ||
+		a.Key == slog.MessageKey && a.Value.Kind() == slog.KindString && a.Value.String() == noMessage) {
 		return slog.Attr{}
 	}
 	return a
@@ -180,7 +197,7 @@ func (h *logHandler) Enabled(ctx context.Context, l slog.Level) bool {
 // Handle implements [slog.Handler].
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if h.attrs.Enabled(ctx, r.Level) {
-		h.keep(ctx, r)
+		h.keep(ctx, &r)
 	}
 	if h.next.Enabled(ctx, r.Level) {
 		return h.next.Handle(ctx, r)
@@ -189,22 +206,44 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // keep writes a record to the run's log.
-func (h *logHandler) keep(ctx context.Context, r slog.Record) {
+func (h *logHandler) keep(ctx context.Context, r *slog.Record) {
 	a := h.attempt
-	l := logLine{
-		Time: r.Time.UnixMicro(), Level: int(r.Level), Message: cut(r.Message), Task: a.Lease.Task, Name: a.Pool,
-		Attempt: a.Attempt, Worker: a.Lease.Slot,
+	at := r.Time
+	if at.IsZero() { // which handlers are to ignore
+		at = time.Now()
 	}
-	h.out.mu.Lock()
-	h.out.buf.Reset()
-	if h.attrs.Handle(ctx, r) == nil {
-		if attrs := bytes.TrimSpace(h.out.buf.Bytes()); len(attrs) > len("{}") && len(attrs) <= int(maxLine) {
-			l.Attrs = bytes.Clone(attrs)
-		}
-	}
-	h.out.mu.Unlock()
-	h.app.log(root(a), "", &l)
+	h.app.log(root(a), "", &logLine{
+		Time: at.UnixMicro(), Level: int(r.Level), Message: cut(r.Message, h.app.lineLimit()), Attrs: h.encode(ctx, r),
+		Task: a.Lease.Task, Name: a.Pool, Attempt: a.Attempt, Worker: a.Lease.Slot,
+	})
 }
+
+// encode writes a record's attributes as a JSON object; nil if there are none.
+func (h *logHandler) encode(ctx context.Context, r *slog.Record) json.RawMessage {
+	bare := slog.NewRecord(time.Time{}, noLevel, noMessage, 0)
+	r.Attrs(func(a slog.Attr) bool {
+		bare.AddAttrs(a)
+		return true
+	})
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	h.out.buf.Reset()
+	if err := h.attrs.Handle(ctx, bare); err != nil {
+		return nil
+	}
+	attrs := bytes.TrimSpace(h.out.buf.Bytes())
+	switch limit := h.app.lineLimit(); {
+	case len(attrs) <= len("{}"):
+		return nil
+	case len(attrs) > limit:
+		return fmt.Appendf(nil, `{"mn.attrs":"%d bytes, which is too much for a run's log"}`, len(attrs))
+	}
+	return bytes.Clone(attrs)
+}
+
+// lineLimit bounds a line's message, and its attributes, in bytes: an encoded line must fit
+// into a payload.
+func (a *App) lineLimit() int { return min(maxLine, max(int(a.cfg.PayloadLimit)/8, 16)) }
 
 // log adds a line to a run's log. slot is for lines whose run is known by it alone.
 func (a *App) log(job, slot string, l *logLine) {
@@ -216,11 +255,12 @@ func (a *App) log(job, slot string, l *logLine) {
 	a.process.Note(job, slot, backend.LogStream, data)
 }
 
-func cut(text string) string {
-	if len(text) > int(maxLine) {
-		return text[:maxLine] + "…"
+// cut shortens a text that is longer than limit bytes, and makes it valid UTF-8.
+func cut(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit] + "…"
 	}
-	return text
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 // WithAttrs implements [slog.Handler].

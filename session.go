@@ -39,8 +39,13 @@ func (h *host) Serve(w provisioner.Worker) error {
 // Abandon implements [provisioner.Host].
 func (h *host) Abandon(id string) { h.process.Kill(id) }
 
-// Exited implements [provisioner.Host].
-func (h *host) Exited(w provisioner.Worker, e provisioner.Exit) { h.scaler.Exited(w, e) }
+// Exited implements [provisioner.Host]. What the worker has printed goes first: with the slot the
+// backend forgets which run that belongs to.
+func (h *host) Exited(w provisioner.Worker, e provisioner.Exit) {
+	(*App)(h).outputEnds(w.ID, true)
+	h.process.FlushNotes(context.Background())
+	h.scaler.Exited(w, e)
+}
 
 // join makes the session present, with what it can execute now.
 func (a *App) join(ctx context.Context) error {
@@ -258,6 +263,7 @@ func (a *App) drain(ctx context.Context) error {
 		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
 	}
 	a.process.Report(closing(ctx, exchangeBound))
+	a.closeLogs()
 	a.process.CloseNotes(closing(ctx, exchangeBound))
 	if failed := a.leave(closing(ctx, exchangeBound)); failed != nil {
 		a.cfg.Logger.Warn("mn: session not ended, it will expire", "error", failed)
@@ -271,6 +277,23 @@ func (a *App) drain(ctx context.Context) error {
 		return fmt.Errorf("mn: shutdown of app %q: work was handed back unfinished: %w", a.cfg.Name, err)
 	}
 	return nil
+}
+
+// closeLogs notes what belongs into runs' logs and is not there yet.
+func (a *App) closeLogs() {
+	if a.guest != nil {
+		a.guest.Leave()
+	}
+	a.outputs.mu.Lock()
+	var ids []string
+	for id := range a.outputs.workers {
+		ids = append(ids, id)
+	}
+	a.outputs.mu.Unlock()
+	for _, id := range ids {
+		a.outputEnds(id, false)
+	}
+	a.showSkipped()
 }
 
 // workersBound is how long workers may take to leave. Those of this process have been

@@ -2,7 +2,6 @@ package mn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -28,8 +27,12 @@ type CallInfo struct {
 
 // CallTree is what is kept of the calls made for a run: RunLog.Calls says how many.
 type CallTree struct {
-	// Calls are in the order in which they ended; what still runs comes where it was last seen.
+	// Calls are in the order in which they ended; those that had run for long come where they
+	// were first seen.
 	Calls []CallInfo `json:"calls"`
+	// Dropped is how much had been kept and is not any more, because the tree had grown beyond
+	// RunLog.Calls.
+	Dropped uint64 `json:"dropped,omitempty"`
 	// Skipped counts by definition the calls that ended too fast after one another to be kept
 	// one by one.
 	Skipped map[string]int `json:"skipped,omitempty"`
@@ -78,7 +81,7 @@ type trail struct {
 	tokens  float64
 	last    time.Time
 	skipped map[skippedCall]int
-	shown   map[callAttempt]bool // as running
+	shown   map[callAttempt]bool // as running, and their end is to come
 }
 
 type (
@@ -95,6 +98,10 @@ func (t *trail) keep(at *worker.Attempt, now time.Time) bool {
 	defer t.mu.Unlock()
 	t.tokens = min(callBurst, t.tokens+now.Sub(t.last).Seconds()*callRate)
 	t.last = now
+	if at.Noted { // it was abandoned, and its handler has returned after all
+		return false
+	}
+	at.Noted = true
 	key := callAttempt{at.Lease.Task, at.Attempt}
 	if t.shown[key] { // its end must follow
 		delete(t.shown, key)
@@ -111,48 +118,41 @@ func (t *trail) keep(at *worker.Attempt, now time.Time) bool {
 	return false
 }
 
-// invoke executes an attempt's handler, and notes what became of a call.
-func (a *App) invoke(d *definition, at *worker.Attempt) (result []byte, err error) {
+// noteCall notes what became of a call for its run's tree.
+func (a *App) noteCall(at *worker.Attempt, err error) {
 	if at.Root == "" || a.cfg.RunLog.Off {
-		return d.invoke(a, at)
+		return
 	}
-	begun, returned := time.Now(), false
-	defer func() {
-		if !returned {
-			err = errors.New("panic") // the worker turns it into the failure
-		}
-		a.noteCall(at, begun, err)
-	}()
-	result, err = d.invoke(a, at)
-	returned = true
-	return result, err
-}
-
-func (a *App) noteCall(at *worker.Attempt, begun time.Time, err error) {
 	now := time.Now()
 	if !a.trail.keep(at, now) {
 		return
 	}
-	r := newCallRecord(at, begun)
-	r.Ended, r.Status = now.UnixMicro(), Succeeded
-	cause := context.Cause(at.Context())
-	switch {
-	case err == nil:
-	case errors.Is(cause, ErrJobCancelled):
-		r.Status = Cancelled
-	default:
-		r.Status, r.Error = Failed, errorText(err)
-	}
+	r := newCallRecord(at, at.Begun())
+	r.Ended = now.UnixMicro()
+	r.Status, r.Error = outcome(at, err)
 	a.writeCall(at.Root, &r)
+}
+
+// outcome is how a call ended. What its handler returned after it was told to stop does not count.
+func outcome(at *worker.Attempt, err error) (st Status, text string) {
+	cause := at.Cause()
+	switch {
+	case cause == ErrJobCancelled: //nolint:errorlint // the cause itself, not an error that wraps it
+		return Cancelled, ""
+	case cause == ErrDraining: //nolint:errorlint // see above
+		return Cancelled, "handed back: its worker had to stop"
+	case cause != nil:
+		return Failed, errorText(cause)
+	case err != nil:
+		return Failed, errorText(err)
+	}
+	return Succeeded, ""
 }
 
 // errorText is an error's text, whose method may panic.
 func errorText(err error) string {
 	_, detail, _ := examine(err)
-	if len(detail.Message) > maxCallError {
-		return detail.Message[:maxCallError] + "…"
-	}
-	return detail.Message
+	return cut(detail.Message, maxCallError)
 }
 
 func newCallRecord(at *worker.Attempt, begun time.Time) callRecord {
@@ -184,6 +184,7 @@ func (a *App) observe(ctx context.Context) {
 		}
 		a.showLongCalls()
 		a.showSkipped()
+		a.showOutput()
 		if time.Since(reported) >= a.cfg.Timing.Heartbeat {
 			reported = time.Now()
 			a.process.Report(ctx)
@@ -196,27 +197,30 @@ func (a *App) showLongCalls() {
 	if a.cfg.RunLog.Off {
 		return
 	}
-	now := make(map[callAttempt]bool)
-	for at, begun := range a.process.Longer(longCall) {
-		if at.Root == "" {
-			continue
-		}
-		key := callAttempt{at.Lease.Task, at.Attempt}
-		now[key] = true
-		if !a.trail.isShown(key) {
-			r := newCallRecord(at, begun)
-			a.writeCall(at.Root, &r)
-		}
+	for _, at := range a.trail.unshown(a.process.Longer(longCall)) {
+		r := newCallRecord(at, at.Begun())
+		a.writeCall(at.Root, &r)
 	}
-	a.trail.mu.Lock()
-	defer a.trail.mu.Unlock()
-	a.trail.shown = now
 }
 
-func (t *trail) isShown(key callAttempt) bool {
+// unshown chooses the calls that are to be shown, and sees to it that their ends will be. Those
+// whose end was noted before are left out: it may not have been kept, and they would seem to run
+// for ever.
+func (t *trail) unshown(long []*worker.Attempt) (show []*worker.Attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.shown[key]
+	for _, at := range long {
+		key := callAttempt{at.Lease.Task, at.Attempt}
+		if at.Root == "" || at.Noted || t.shown[key] {
+			continue
+		}
+		if t.shown == nil {
+			t.shown = make(map[callAttempt]bool)
+		}
+		t.shown[key] = true
+		show = append(show, at)
+	}
+	return show
 }
 
 // showSkipped writes down how many calls were not kept.
@@ -244,6 +248,7 @@ func (in *Inspector) Calls(ctx context.Context, id JobID) (CallTree, error) {
 			return tree, err
 		}
 		for _, e := range page {
+			tree.Dropped += e.Number - req.After - 1
 			req.After = e.Number
 			var r callRecord
 			if err := in.app.decode(in.app.journalPlace(string(id), fieldCall), e.Data, &r); err != nil {
@@ -252,7 +257,19 @@ func (in *Inspector) Calls(ctx context.Context, id JobID) (CallTree, error) {
 			tree.add(&r, at)
 		}
 		if len(page) < backend.DefaultPage {
+			tree.endLost(at)
 			return tree, nil
+		}
+	}
+}
+
+// endLost ends the attempts that were followed by another although their end was never told.
+func (t *CallTree) endLost(at map[callAttempt]int) {
+	for i := range t.Calls {
+		c := &t.Calls[i]
+		next, ok := at[callAttempt{c.ID, c.Attempt + 1}]
+		if c.Status == Running && ok {
+			c.Status, c.Error, c.Ended = Failed, ErrWorkerLost.Error(), t.Calls[next].Started
 		}
 	}
 }

@@ -46,8 +46,12 @@ type Host interface {
 	// Abandon ends a worker that lives in Serve, as far as that can be done to a
 	// goroutine: nothing it does counts any more.
 	Abandon(id string)
+	// Output hands over what a launched worker, which is a process, has printed: soon, in
+	// order, and the last of it before Exited. It does not block. However much a worker
+	// prints, the host bounds what becomes of it.
+	Output(w Worker, o Output)
 	// Exited reports that a launched worker is gone without having ended by itself,
-	// or never came. It may block for an exchange with the backend.
+	// or never came. It may block for two exchanges with the backend.
 	Exited(w Worker, e Exit)
 }
 

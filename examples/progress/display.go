@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -15,7 +16,7 @@ type display interface{ show(mn.JobInfo[Checkpoint]) }
 // newDisplay returns a bar for a terminal, and plain lines for files and pipes.
 func newDisplay(out io.Writer, rows int, terminal bool) display {
 	if !terminal {
-		return &lines{out: out, rows: rows}
+		return &lines{out: out}
 	}
 	return &bar{out: out, bar: progressbar.NewOptions(rows,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("importing"),
@@ -35,7 +36,11 @@ func (b *bar) show(info mn.JobInfo[Checkpoint]) {
 		_ = b.bar.Clear()
 		fmt.Fprintln(b.out, line)
 	}
-	_ = b.bar.Set(info.Result.Rows)
+	p := info.Result.Progress
+	if p.Rate > 0 {
+		b.bar.Describe(fmt.Sprintf("importing, %.0f %s/s, %s left", p.Rate, p.Unit, p.Remaining.Round(time.Second)))
+	}
+	_ = b.bar.Set64(p.Done)
 	if info.Status.Terminal() {
 		b.bar.Describe(string(info.Status))
 		_ = b.bar.Exit() // leaves the bar as it is
@@ -46,7 +51,6 @@ func (b *bar) show(info mn.JobInfo[Checkpoint]) {
 // lines prints a line for every tenth of the way.
 type lines struct {
 	out    io.Writer
-	rows   int
 	tenths int // already printed
 	news   news
 }
@@ -55,9 +59,10 @@ func (l *lines) show(info mn.JobInfo[Checkpoint]) {
 	for _, line := range l.news.of(info) {
 		fmt.Fprintln(l.out, line)
 	}
-	if tenths := info.Result.Rows * 10 / l.rows; tenths > l.tenths {
+	p := info.Result.Progress
+	if tenths := int(p.Fraction() * 10); tenths > l.tenths {
 		l.tenths = tenths
-		fmt.Fprintf(l.out, "%3d%%  %d/%d rows\n", tenths*10, info.Result.Rows, l.rows)
+		fmt.Fprintf(l.out, "%3d%%  %d/%d %s\n", tenths*10, p.Done, p.Total, p.Unit)
 	}
 	if info.Status.Terminal() {
 		fmt.Fprintln(l.out, ending(info))

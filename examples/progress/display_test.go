@@ -8,15 +8,17 @@ import (
 	"github.com/multinode/mn"
 )
 
+func rows(n int64) mn.Progress { return mn.Progress{Done: n, Total: 50, Unit: "rows"} }
+
 // history is an import whose first attempt fails at row 20 of 50.
 var history = []mn.JobInfo[Checkpoint]{
 	{Status: mn.Pending},
 	{Status: mn.Running, Attempt: 1},
-	{Status: mn.Running, Attempt: 1, Result: Checkpoint{Rows: 10, Attempt: 1}},
-	{Status: mn.Running, Attempt: 1, Result: Checkpoint{Rows: 20, Attempt: 1}},
-	{Status: mn.Pending, Attempt: 1, Result: Checkpoint{Rows: 20, Attempt: 1}, Error: &mn.RunError{Message: "disk full"}},
-	{Status: mn.Running, Attempt: 2, Result: Checkpoint{Rows: 20, Attempt: 1}, Error: &mn.RunError{Message: "disk full"}},
-	{Status: mn.Running, Attempt: 2, Result: Checkpoint{Rows: 30, Attempt: 2, From: 20}},
+	{Status: mn.Running, Attempt: 1, Result: Checkpoint{Rows: 10, Progress: rows(10), Attempt: 1}},
+	{Status: mn.Running, Attempt: 1, Result: Checkpoint{Rows: 20, Progress: rows(20), Attempt: 1}},
+	{Status: mn.Pending, Attempt: 1, Result: Checkpoint{Rows: 20, Progress: rows(20), Attempt: 1}, Error: &mn.RunError{Message: "disk full"}},
+	{Status: mn.Running, Attempt: 2, Result: Checkpoint{Rows: 20, Progress: rows(20), Attempt: 1}, Error: &mn.RunError{Message: "disk full"}},
+	{Status: mn.Running, Attempt: 2, Result: Checkpoint{Rows: 30, Progress: rows(30), Attempt: 2, From: 20}},
 }
 
 func render(terminal bool, end mn.JobInfo[Checkpoint]) string {
@@ -32,7 +34,7 @@ func render(terminal bool, end mn.JobInfo[Checkpoint]) string {
 func TestWithoutATerminalThereArePlainLines(t *testing.T) {
 	got := render(false, mn.JobInfo[Checkpoint]{
 		Status: mn.Succeeded, Attempt: 2,
-		Result: Checkpoint{Rows: 50, Bytes: 700, CRC: 0xbeef, Attempt: 2, From: 20},
+		Result: Checkpoint{Rows: 50, Progress: rows(50), Bytes: 700, CRC: 0xbeef, Attempt: 2, From: 20},
 	})
 	want := ` 20%  10/50 rows
  40%  20/50 rows
@@ -49,9 +51,9 @@ SUCCEEDED: 50 rows, 700 bytes, CRC-32 0000beef
 
 func TestOnATerminalTheBarEndsWithTheStatus(t *testing.T) {
 	for _, end := range []mn.JobInfo[Checkpoint]{
-		{Status: mn.Cancelled, Result: Checkpoint{Rows: 30}},
-		{Status: mn.Failed, Result: Checkpoint{Rows: 30}, Error: &mn.RunError{Message: "disk full"}},
-		{Status: mn.Succeeded, Result: Checkpoint{Rows: 50}},
+		{Status: mn.Cancelled, Result: Checkpoint{Rows: 30, Progress: rows(30)}},
+		{Status: mn.Failed, Result: Checkpoint{Rows: 30, Progress: rows(30)}, Error: &mn.RunError{Message: "disk full"}},
+		{Status: mn.Succeeded, Result: Checkpoint{Rows: 50, Progress: rows(50)}},
 	} {
 		got := render(true, end)
 		drawn := strings.Split(got, "\r")

@@ -31,6 +31,9 @@ type Checkpoint struct {
 	CRC     uint32 `json:"crc"`     // the IEEE CRC-32 of those bytes
 	Attempt int    `json:"attempt"` // the attempt that made this checkpoint
 	From    int    `json:"from"`    // the row at which that attempt began
+
+	// Progress is the same for people: whatever shows jobs draws it as a bar.
+	Progress mn.Progress `json:"progress"`
 }
 
 // Import writes generated rows to a file. SyncYields, because a checkpoint that the next
@@ -47,6 +50,8 @@ func importRows(ctx context.Context, in Request, yield func(Checkpoint) bool) er
 	}
 	defer file.Close()
 	at.Attempt, at.From = mn.Attempt(ctx), at.Rows
+	progress := mn.NewProgress(int64(in.Rows), "rows")
+	progress.Set(int64(at.Rows)) // what earlier attempts have done says nothing of the speed
 	for chunk := 1; at.Rows < in.Rows; chunk++ {
 		end := min(at.Rows+in.Chunk, in.Rows)
 		written, err := writeRows(file, at.Rows, end)
@@ -58,6 +63,7 @@ func importRows(ctx context.Context, in Request, yield func(Checkpoint) bool) er
 		}
 		at.Bytes += int64(len(written))
 		at.CRC = crc32.Update(at.CRC, crc32.IEEETable, written)
+		at.Progress = progress.Add(int64(end - at.Rows))
 		at.Rows = end
 		if !yield(at) || !pace(ctx, in) {
 			return stopped(ctx, file)

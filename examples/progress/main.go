@@ -2,6 +2,8 @@
 //
 //   - a yield as progress and as checkpoint: a retried attempt resumes with mn.LastYield
 //     and every row is imported exactly once;
+//   - a mn.Progress in what is yielded, which this program draws as others would: with rate and
+//     remaining time;
 //   - watching a job that runs elsewhere, here in a goroutine of the same process;
 //   - a graceful Ctrl-C: the job is told, removes its unfinished file, and the bar ends
 //     with CANCELLED. A second Ctrl-C ends the program at once.

@@ -20,6 +20,9 @@ type Attempt struct {
 
 	batched bool // it was claimed with others
 
+	// Noted is for the process's owner, who guards it: it has noted the attempt's end.
+	Noted bool
+
 	mu      sync.Mutex
 	waiting bool        // not begun
 	cause   error       // why it is to stop; nil while it may go on
@@ -65,6 +68,16 @@ func (a *Attempt) isWaiting() bool {
 // Context is the handler's context. It ends when the attempt is to stop, and when
 // the handler has returned.
 func (a *Attempt) Context() context.Context { return &a.ctx }
+
+// Cause is why the attempt was told to stop; nil if it was not.
+func (a *Attempt) Cause() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cause
+}
+
+// Begun is when the handler's turn came.
+func (a *Attempt) Begun() time.Time { return a.begun }
 
 // Process returns the process that executes the attempt.
 func (a *Attempt) Process() *Process { return a.worker.proc }

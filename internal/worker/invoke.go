@@ -68,12 +68,19 @@ func (w *worker) measure(a *Attempt) {
 
 // invoke calls the handler and turns a panic into an error.
 func (a *Attempt) invoke() (result []byte, err error) {
+	returned := false
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
+		} else if !returned {
+			err = ErrGoexit
+		}
+		if done := a.worker.pool.Invoked; done != nil {
+			done(a, err)
 		}
 	}()
 	result, err = a.worker.pool.Invoke(a)
+	returned = true
 	runtime.KeepAlive(a) // in the frame, where Attempt.stack looks for it
 	return result, err
 }

@@ -2,9 +2,7 @@ package worker
 
 import (
 	"context"
-	"iter"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +23,10 @@ type Pool struct {
 	SyncYields bool
 	// Invoke runs the user's handler. Panics are the worker's to catch.
 	Invoke func(*Attempt) ([]byte, error)
+	// Invoked is called when the handler is done, with its error, panics and Goexit among
+	// them, before the attempt's end is decided; also when the attempt is abandoned, and then
+	// again should the handler ever return. nil: nobody wants to know.
+	Invoked func(*Attempt, error)
 	// RetryDelay is the wait before the attempt after the n-th.
 	RetryDelay func(n int) time.Duration
 }
@@ -152,22 +154,21 @@ func (p *Process) running() []*Attempt {
 	return as
 }
 
-// Longer yields the attempts that have run for longer than d, and when they began.
-func (p *Process) Longer(d time.Duration) iter.Seq2[*Attempt, time.Time] {
+// Longer returns the attempts that have run for longer than d.
+func (p *Process) Longer(d time.Duration) (as []*Attempt) {
 	before := time.Now().Add(-d)
-	begun := make(map[*Attempt]time.Time)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, w := range p.workers {
 		w.mu.Lock()
 		for _, a := range w.attempts {
 			if !a.begun.IsZero() && a.begun.Before(before) {
-				begun[a] = a.begun
+				as = append(as, a)
 			}
 		}
 		w.mu.Unlock()
 	}
-	p.mu.Unlock()
-	return maps.All(begun)
+	return as
 }
 
 // Cancel is the hint that a lease's task is to be cancelled. It does not block.

@@ -132,6 +132,8 @@ func (w *worker) settleAgain(ends []backend.Settlement, err error) ([]backend.Se
 	}
 }
 
+var errAbandoned = errors.New("the handler did not return after its attempt failed")
+
 // abandon ends an attempt whose handler did not return within the grace. It runs
 // on the grace's timer.
 func (a *Attempt) abandon() {
@@ -147,7 +149,10 @@ func (a *Attempt) abandon() {
 		w.dissolve()
 	}
 	job := w.pool.Spec.Kind == backend.Job
-	w.settle(a, a.settlement(cause, nil, errors.New("the handler did not return after its attempt failed")), job)
+	if done := w.pool.Invoked; done != nil {
+		done(a, errAbandoned)
+	}
+	w.settle(a, a.settlement(cause, nil, errAbandoned), job)
 	if p.HardExit != nil {
 		p.HardExit()
 	}

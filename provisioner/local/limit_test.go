@@ -34,6 +34,8 @@ func (h *host) Abandon(id string) {
 	}
 }
 
+func (*host) Output(provisioner.Worker, provisioner.Output) {}
+
 func (h *host) Exited(_ provisioner.Worker, e provisioner.Exit) { h.exits <- e }
 
 // open gives a provisioner whose workers live until end is closed.

@@ -1,5 +1,6 @@
 // Package local runs workers as goroutines of this process: for unit tests and for
-// programs on one machine.
+// programs on one machine. What their handlers print is the program's own output, and is not
+// in the logs of their runs; what they write to mn.Logger is.
 package local
 
 import (

@@ -102,7 +102,7 @@ var greedy = mn.NewJob("greedy", func(context.Context, int, func(int) bool) erro
 var (
 	unknown        = mn.NewFunction("unknown", func(context.Context, int) (int, error) { return 1, nil })
 	unknownAtAway  = mn.NewFunction[int, int]("unknown", nil)
-	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, hog, unknownAtAway, census, arrive}
+	allDefinitions = []mn.Definition{pid, nap, count, deaf, crash, secret, greedy, hog, unknownAtAway, census, arrive, talk}
 )
 
 var timing = mn.Timing{

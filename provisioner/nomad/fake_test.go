@@ -344,12 +344,19 @@ func view[T any](c *cluster, look func() T) T {
 
 // house is the app for which workers are launched.
 type house struct {
-	mu    sync.Mutex
-	exits map[string][]provisioner.Exit
+	mu      sync.Mutex
+	exits   map[string][]provisioner.Exit
+	outputs []string
 }
 
 func (h *house) Serve(provisioner.Worker) error { panic("workers live elsewhere") }
 func (h *house) Abandon(string)                 { panic("workers live elsewhere") }
+
+func (h *house) Output(_ provisioner.Worker, o provisioner.Output) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outputs = append(h.outputs, o.Text)
+}
 
 func (h *house) Exited(w provisioner.Worker, e provisioner.Exit) {
 	h.mu.Lock()

@@ -147,7 +147,7 @@ func (p *Provisioner) over(k *worker, a *api.Allocation) {
 	}
 	p.report(k, func() provisioner.Exit {
 		if ran && a.ClientStatus != api.AllocClientStatusLost {
-			exit.Note = p.withOutput(exit.Note, a.ID)
+			exit.Note = p.saveOutput(k, exit.Note, a.ID)
 		}
 		exit.Note = p.clean(exit.Note)
 		return exit

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/multinode/mn/provisioner"
+	"github.com/multinode/mn/provisioner/nomad"
 	"github.com/multinode/mn/provisioner/provisionertest"
 )
 
@@ -41,7 +42,7 @@ func (t tests) Run() int {
 func work(w provisioner.Worker) int {
 	var err error
 	if addr := os.Getenv(stageVar); addr != "" {
-		err = provisionertest.Work(addr, w.ID)
+		err = provisionertest.Work(addr, w.ID, nomad.New(nomad.Config{}))
 	} else {
 		err = serveApp()
 	}

@@ -9,7 +9,8 @@
 // because there are too many.
 //
 // A worker is the program of Config.Program with the variable MN_WORKER set, in which mn.App.Run
-// serves a slot. It needs no access to Nomad.
+// serves a slot. It needs no access to Nomad. What it prints it reads from its allocation's log files
+// itself, for the log of its run.
 //
 // A dispatch passes these states:
 //
@@ -64,6 +65,7 @@ type Provisioner struct {
 	pools       map[string]*pool
 	changed     chan struct{} // closed and replaced when workers come and go, see waitFor
 	running     sync.WaitGroup
+	own         *ownOutput // in a process that is a worker
 }
 
 // pool is one definition's part.
@@ -125,6 +127,7 @@ var (
 	_ provisioner.Provisioner = (*Provisioner)(nil)
 	_ provisioner.Deployer    = (*Provisioner)(nil)
 	_ provisioner.Pacer       = (*Provisioner)(nil)
+	_ provisioner.Guest       = (*Provisioner)(nil)
 )
 
 // OutOfProcess tells that its workers do not share this process's memory.

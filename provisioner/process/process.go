@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +27,7 @@ type Provisioner struct {
 	args   []string
 	env    []string
 	output io.Writer
+	marks  marks // in a worker process
 
 	mu       sync.Mutex
 	host     provisioner.Host
@@ -40,7 +40,7 @@ type Provisioner struct {
 type child struct {
 	cmd    *exec.Cmd
 	killed bool
-	output *tail
+	output *stream
 }
 
 // Option changes how a Provisioner works.
@@ -56,8 +56,9 @@ func Env(vars ...string) Option {
 	return func(p *Provisioner) { p.env = append(p.env, vars...) }
 }
 
-// Output gets what all workers write to stdout and stderr. Default: os.Stderr. The last
-// lines of a worker that fails are in the failure's text too.
+// Output gets what all workers write to stdout and stderr. Default: os.Stderr. It goes to the logs
+// of the runs that printed it as well, within bounds, see mn.App.Logs; and the last line of a
+// worker that fails is in the failure's text.
 func Output(w io.Writer) Option {
 	return func(p *Provisioner) { p.output = &synced{w: w} }
 }
@@ -71,7 +72,10 @@ func New(opts ...Option) *Provisioner {
 	return p
 }
 
-var _ provisioner.Provisioner = (*Provisioner)(nil)
+var (
+	_ provisioner.Provisioner = (*Provisioner)(nil)
+	_ provisioner.Guest       = (*Provisioner)(nil)
+)
 
 // OutOfProcess tells that its workers do not share this process's memory.
 func (p *Provisioner) OutOfProcess() {}
@@ -101,10 +105,10 @@ func (p *Provisioner) Launch(w provisioner.Worker) {
 	if p.closed || p.children[w.ID] != nil {
 		return
 	}
-	c := &child{output: &tail{to: p.output}}
+	host := p.host
+	c := &child{output: newStream(p.output, func(o provisioner.Output) { host.Output(w, o) })}
 	c.cmd = exec.Command(p.path, p.args...) //nolint:gosec // the program's own choice
-	c.cmd.Env = append(append(os.Environ(), p.env...), provisioner.WorkerEnv(w))
-	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
+	c.cmd.Env = append(append(os.Environ(), p.env...), provisioner.WorkerEnv(w), c.output.variable())
 	// A group of its own, so that a Ctrl-C in the terminal reaches this process, which
 	// drains its workers, and not them as well.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -121,13 +125,13 @@ func (p *Provisioner) watch(w provisioner.Worker, c *child) {
 	began := time.Now()
 	err := errUnwanted
 	if !p.closed && !c.killed { // whoever signals it from now on finds its process
-		err = c.cmd.Start()
+		err = c.start()
 	}
 	host := p.host
 	p.mu.Unlock()
 	refused := err != nil
 	if err == nil {
-		err = c.cmd.Wait()
+		err = c.wait()
 	}
 	p.mu.Lock()
 	delete(p.children, w.ID)
@@ -144,6 +148,31 @@ func (p *Provisioner) watch(w provisioner.Worker, c *child) {
 		refused = c.cmd.ProcessState.ExitCode() == provisioner.ExitRefused
 	}
 	host.Exited(w, provisioner.Exit{Note: note, Refused: refused, Lived: time.Since(began)})
+}
+
+// start starts the process with one pipe for all that it writes. It is there under a number of its
+// own too, so that whatever the process does with its stdout, it can say what it executes.
+func (c *child) start() error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer write.Close()
+	c.cmd.Stdout, c.cmd.Stderr = write, write
+	c.cmd.ExtraFiles = []*os.File{write}
+	if err := c.cmd.Start(); err != nil {
+		read.Close()
+		return err
+	}
+	c.output.follow(read)
+	return nil
+}
+
+// wait waits for the process's end, and for the end of its output.
+func (c *child) wait() error {
+	err := c.cmd.Wait()
+	c.output.end()
+	return err
 }
 
 // obituary words how a worker ended.
@@ -215,34 +244,4 @@ func (s *synced) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.w.Write(b)
-}
-
-// tailSize is how much of a worker's output is kept for the text of its failure.
-const tailSize = 2048
-
-// tail passes output on and keeps its end.
-type tail struct {
-	to io.Writer
-
-	mu  sync.Mutex
-	end []byte
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	t.end = append(t.end, b...)
-	if excess := len(t.end) - tailSize; excess > 0 {
-		t.end = append(t.end[:0], t.end[excess:]...)
-	}
-	t.mu.Unlock()
-	_, _ = t.to.Write(b) // a writer that fails must not end the worker
-	return len(b), nil
-}
-
-// last returns the last line that says something.
-func (t *tail) last() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(string(t.end)), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -22,20 +22,26 @@ import (
 	"github.com/multinode/mn/internal/redistest"
 	"github.com/multinode/mn/provisioner"
 	"github.com/multinode/mn/provisioner/process"
+	"github.com/multinode/mn/provisioner/provisionertest"
 )
 
 // The test binary is also the worker program.
 func TestMain(m *testing.M) {
-	if os.Getenv(provisioner.WorkerVariable) != "" {
+	if w, ok := provisioner.ParseWorker(os.Getenv(provisioner.WorkerVariable)); ok {
+		if addr := os.Getenv(stageVar); addr != "" {
+			os.Exit(exitCode(provisionertest.Work(addr, w.ID, process.New())))
+		}
 		os.Exit(worker())
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// dir is where handlers leave traces; URL is the backend. Workers get both by environment.
+// dir is where handlers leave traces; URL is the backend; stage is where the conformance suite waits.
+// Workers get them by environment.
 const (
-	dirVar = "MN_TEST_DIR"
-	urlVar = "MN_TEST_URL"
+	dirVar   = "MN_TEST_DIR"
+	urlVar   = "MN_TEST_URL"
+	stageVar = "MN_TEST_STAGE"
 )
 
 func trace(name string) {
@@ -86,7 +92,11 @@ var timing = mn.Timing{
 }
 
 func newApp(url string, p provisioner.Provisioner, defs ...mn.Definition) (*mn.App, *redis.Backend, error) {
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	out := io.Discard
+	if os.Getenv(provisioner.WorkerVariable) != "" {
+		out = os.Stderr // as workers' logs usually go
+	}
+	logger := slog.New(slog.NewTextHandler(out, nil))
 	b, err := redis.Open(context.Background(), url, redis.Options{Logger: logger})
 	if err != nil {
 		return nil, nil, err
@@ -98,11 +108,16 @@ func newApp(url string, p provisioner.Provisioner, defs ...mn.Definition) (*mn.A
 }
 
 func worker() int {
-	app, b, err := newApp(os.Getenv(urlVar), process.New(), pid, count, deaf, crash)
+	fmt.Println("starting up")
+	app, b, err := newApp(os.Getenv(urlVar), process.New(), pid, count, deaf, crash, talk, aside, die, flood)
 	if err == nil {
 		err = app.Run(context.Background(), func(context.Context) error { return errors.New("a worker ran main") })
 		_ = b.Close()
 	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -123,7 +138,7 @@ func start(t *testing.T, defs ...mn.Definition) *rig {
 	r := &rig{T: t, dir: t.TempDir(), out: new(strings.Builder)}
 	url := redistest.Start(t)
 	r.url = url
-	p := process.New(process.Env(dirVar+"="+r.dir, urlVar+"="+url), process.Output(r.out))
+	p := process.New(process.Env(dirVar+"="+r.dir, urlVar+"="+url, quickExit), process.Output(r.out))
 	app, b, err := newApp(url, p, defs...)
 	require.NoError(t, err)
 	r.app = app
@@ -145,7 +160,7 @@ func (r *rig) pidOf(name string) int {
 		}
 		n, err = strconv.Atoi(string(data))
 		return err == nil
-	}, 20*time.Second, 5*time.Millisecond, "no trace %s; output: %s", name, r.out)
+	}, patience, 5*time.Millisecond, "no trace %s; output: %s", name, r.out)
 	return n
 }
 
@@ -247,8 +262,10 @@ func TestShutdownHandsRunningWorkBack(t *testing.T) {
 // ended is a host that hears of exits.
 type ended struct{ exits chan provisioner.Exit }
 
-func (ended) Serve(provisioner.Worker) error                    { return nil }
-func (ended) Abandon(string)                                    {}
+func (ended) Serve(provisioner.Worker) error                { return nil }
+func (ended) Abandon(string)                                {}
+func (ended) Output(provisioner.Worker, provisioner.Output) {}
+
 func (e ended) Exited(_ provisioner.Worker, x provisioner.Exit) { e.exits <- x }
 
 func TestAWorkerThatIsNotWantedAnyMoreIsNotLeftRunning(t *testing.T) {

@@ -79,6 +79,11 @@ func (p *play) tell(id, order string) {
 	p.gone(id)
 }
 
+// ask has a worker do something and does not wait.
+func (p *play) ask(id, order string) {
+	p.stage.update(func() { p.stage.actor(id).order(order) })
+}
+
 // gone waits until a worker is.
 func (p *play) gone(id string) {
 	p.Helper()

@@ -8,7 +8,7 @@
 //
 //	func TestMain(m *testing.M) {
 //		if id, addr := os.Getenv("WORKER_ID"), os.Getenv("STAGE"); addr != "" {
-//			if err := provisionertest.Work(addr, id); err != nil {
+//			if err := provisionertest.Work(addr, id, newProvisioner()); err != nil {
 //				os.Exit(1)
 //			}
 //			os.Exit(0)
@@ -35,6 +35,11 @@ type Option func(*suite)
 // workers are skipped.
 func Refuses(r provisioner.Resources) Option { return func(s *suite) { s.refused = &r } }
 
+// Output says that workers are processes whose output is handed over to Host.Output. Without it
+// the cases about output are skipped. live: while they run, and by what they execute; Work must
+// then be given a [provisioner.Guest] if that is how the provisioner does it.
+func Output(live bool) Option { return func(s *suite) { s.prints, s.live = true, live } }
+
 // Patience is how long the platform may take for what it is asked. Default 10 s.
 func Patience(d time.Duration) Option { return func(s *suite) { s.patience = d } }
 
@@ -43,6 +48,8 @@ type suite struct {
 	open     Open
 	refused  *provisioner.Resources
 	patience time.Duration
+	prints   bool
+	live     bool
 }
 
 // small is what workers ask for: the platform must have room for many.
@@ -69,6 +76,11 @@ func Run(t *testing.T, open Open, opts ...Option) {
 		{"a worker that fails is reported once", fails},
 		{"a refused worker is reported as refused", isRefused},
 		{"a refused worker takes no room", refusedTakesNoRoom},
+		{"the last lines of a worker that fails are handed over before its end is reported", lastWords},
+		{"lines are handed over while their worker lives, in order", printsLive},
+		{"lines belong to what their worker executed when it printed them", printsByExecution},
+		{"what is printed before anything is executed belongs to what is executed first", printsEarly},
+		{"the last lines of a worker that ends by itself are handed over", printsLast},
 		{"kill ends a running worker and no other", kill},
 		{"a worker killed before it has begun does not stay", killEarly},
 		{"kill of an unknown or ended worker does nothing", killNobody},

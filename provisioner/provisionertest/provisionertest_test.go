@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv("STAGE"); addr != "" {
-		if provisionertest.Work(addr, os.Getenv("WORKER_ID")) != nil {
+		if provisionertest.Work(addr, os.Getenv("WORKER_ID"), nil) != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 func TestSuitePassesForChildProcesses(t *testing.T) {
 	provisionertest.Run(t, func(_ *testing.T, stage *provisionertest.Stage) provisioner.Provisioner {
 		return &children{stage: stage.Addr(), limit: 8, known: make(map[string]*child)}
-	}, provisionertest.Refuses(provisioner.Resources{CPU: 9, Memory: 1 << 20}))
+	}, provisionertest.Refuses(provisioner.Resources{CPU: 9, Memory: 1 << 20}), provisionertest.Output(false))
 }
 
 // children is the simplest provisioner of processes: they are this test's binary.
@@ -73,7 +73,11 @@ func (c *children) Launch(w provisioner.Worker) {
 		}
 		cmd := exec.CommandContext(ctx, os.Args[0])
 		cmd.Env = append(os.Environ(), "STAGE="+c.stage, "WORKER_ID="+w.ID)
-		if err := cmd.Run(); err != nil && ctx.Err() == nil {
+		printed, err := cmd.CombinedOutput()
+		if len(printed) > 0 && ctx.Err() == nil {
+			c.host.Output(w, provisioner.Output{Text: string(printed), Tail: true})
+		}
+		if err != nil && ctx.Err() == nil {
 			c.host.Exited(w, provisioner.Exit{Note: err.Error()})
 		}
 	})

@@ -2,9 +2,13 @@ package provisionertest
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -20,6 +24,7 @@ type Stage struct {
 	changed chan struct{} // closed and replaced at each change
 	workers map[string]*actor
 	exits   []exit
+	outputs []output
 	closed  bool // Close has returned: nobody may call the host any more
 	late    []string
 	exiting chan struct{} // if not nil, Exited blocks until it is closed
@@ -38,10 +43,20 @@ type exit struct {
 	exit   provisioner.Exit
 }
 
-// What an actor may be told.
+// output is what was handed over of a worker's output. exited: its end had been reported.
+type output struct {
+	worker provisioner.Worker
+	output provisioner.Output
+	exited bool
+}
+
+// What an actor may be told. The last two are followed by a space and what is to be executed, or
+// printed.
 const (
-	orderEnd  = "end"
-	orderFail = "fail"
+	orderEnd     = "end"
+	orderFail    = "fail"
+	orderExecute = "execute"
+	orderPrint   = "print"
 )
 
 var errFailed = errors.New("the worker failed as it was told")
@@ -72,11 +87,14 @@ func (s *Stage) update(change func()) {
 func (s *Stage) actor(id string) *actor {
 	a := s.workers[id]
 	if a == nil {
-		a = &actor{orders: make(chan string, 1)}
+		a = &actor{orders: make(chan string, maxOrders)}
 		s.workers[id] = a
 	}
 	return a
 }
+
+// maxOrders is how many orders a worker may be given.
+const maxOrders = 16
 
 // host notes a call that came when the host was not to be used any more. The caller
 // holds mu.
@@ -104,10 +122,27 @@ func (s *Stage) Serve(w provisioner.Worker) error {
 	s.update(func() { s.host("Serve", w.ID) })
 	a := s.enter(w.ID, w)
 	defer s.leave(a)
-	if <-a.orders == orderFail {
-		return errFailed
+	for order := range a.orders {
+		switch order {
+		case orderFail:
+			return errFailed
+		case orderEnd:
+			return nil
+		}
 	}
 	return nil
+}
+
+// Output implements [provisioner.Host].
+func (s *Stage) Output(w provisioner.Worker, o provisioner.Output) {
+	s.update(func() {
+		s.host("Output", w.ID)
+		exited := false
+		for _, e := range s.exits {
+			exited = exited || e.worker.ID == w.ID
+		}
+		s.outputs = append(s.outputs, output{w, o, exited})
+	})
 }
 
 // Abandon implements [provisioner.Host]. A worker that has not begun ends as soon as it
@@ -166,37 +201,60 @@ func (s *Stage) direct(conn net.Conn) {
 	gone := make(chan struct{})
 	s.remote.Go(func() {
 		defer close(gone)
-		for lines.Scan() {
-			continue
+		for lines.Scan() { // what a guest hands over inside the worker
+			var o provisioner.Output
+			if json.Unmarshal(lines.Bytes(), &o) == nil {
+				s.Output(a.worker, o)
+			}
 		}
 	})
-	select {
-	case what := <-a.orders:
-		fmt.Fprintln(conn, what)
-		<-gone
-	case <-gone:
+	for living := true; living; {
+		select {
+		case what := <-a.orders:
+			fmt.Fprintln(conn, what)
+		case <-gone:
+			living = false
+		}
 	}
 	s.leave(a)
 }
 
 // Work is the life of a worker in a process of its own: it reports to the stage at
 // addr and does what it is told. If it returns an error, or not at all, the process
-// must end with a failure.
-func Work(addr, id string) error {
-	conn, err := net.Dial("tcp", addr)
+// must end with a failure; either way it must end at once. launcher is a provisioner like the one that has launched the worker,
+// or nil: if it is a [provisioner.Guest] it acts as such.
+func Work(addr, id string, launcher provisioner.Provisioner) error {
+	conn, err := net.Dial("tcp", addr) // closed by the process's end, by which the stage knows of it
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
 	if _, err := fmt.Fprintln(conn, id); err != nil {
 		return err
 	}
-	order, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return err
+	guest, _ := launcher.(provisioner.Guest)
+	if guest != nil {
+		report := json.NewEncoder(conn)
+		guest.Enter(worker(id), func(o provisioner.Output) { _ = report.Encode(o) }) // the stage may be gone
+		defer guest.Leave()
 	}
-	if strings.TrimSpace(order) == orderFail {
-		return errFailed
+	orders := bufio.NewScanner(conn)
+	for orders.Scan() {
+		order, what, _ := strings.Cut(orders.Text(), " ")
+		switch order {
+		case orderEnd:
+			return nil
+		case orderFail:
+			return errFailed
+		case orderExecute:
+			job, attempt, _ := strings.Cut(what, " ")
+			n, _ := strconv.Atoi(attempt)
+			if guest != nil {
+				guest.Execute(provisioner.Execution{Job: job, Attempt: n})
+			}
+		case orderPrint:
+			fmt.Fprintln(os.Stdout, what+" to stdout")
+			fmt.Fprintln(os.Stderr, what+" to stderr")
+		}
 	}
-	return nil
+	return errors.Join(orders.Err(), io.ErrUnexpectedEOF)
 }

@@ -69,6 +69,8 @@ var topics = []struct {
 	{"retry", retryRules},
 	{"drain", drainRules},
 	{"codec", codecRules},
+	{"log", logRules},
+	{"calls", trailRules},
 	{"crash", crashRules},
 	{"zombie", zombieRules},
 	{"rejoin", rejoinRules},
