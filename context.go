@@ -82,15 +82,18 @@ func TaskID(ctx context.Context) string {
 }
 
 // Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
-// "mn.id" and "mn.attempt". Outside a handler it is slog's default.
+// "mn.id" and "mn.attempt", and those of Config.Telemetry, such as the trace's ID. Outside
+// a handler it is slog's default.
 func Logger(ctx context.Context) *slog.Logger {
 	a := attemptFrom(ctx)
 	if a == nil {
 		if app := appFrom(ctx); app != nil {
-			return app.cfg.Logger
+			return app.cfg.Logger.With(app.logAttrs(ctx)...)
 		}
 		return slog.Default()
 	}
-	return a.Process().Owner.(*App).cfg.Logger.With(
+	app := a.Process().Owner.(*App)
+	log := app.cfg.Logger.With(
 		"mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt)
+	return log.With(app.logAttrs(ctx)...)
 }
