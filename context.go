@@ -82,8 +82,10 @@ func TaskID(ctx context.Context) string {
 }
 
 // Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
-// "mn.id" and "mn.attempt", and those of Config.Telemetry, such as the trace's ID. Outside
-// a handler it is slog's default.
+// "mn.id", "mn.attempt" and "mn.worker", and those of Config.Telemetry, such as the trace's ID.
+// What is written to it goes to the run's log as well, which [App.Logs] shows: a job's own, or
+// that of the job for which a call is made. Outside a handler it is the logger of the app that
+// ctx carries, or slog's default.
 func Logger(ctx context.Context) *slog.Logger {
 	a := attemptFrom(ctx)
 	if a == nil {
@@ -93,7 +95,10 @@ func Logger(ctx context.Context) *slog.Logger {
 		return slog.Default()
 	}
 	app := a.Process().Owner.(*App)
-	log := app.cfg.Logger.With(
-		"mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt)
-	return log.With(app.logAttrs(ctx)...)
+	l := app.cfg.Logger.With("mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt,
+		"mn.worker", a.Lease.Slot).With(app.logAttrs(ctx)...)
+	if app.cfg.RunLog.Off || root(a) == "" {
+		return l
+	}
+	return slog.New(newLogHandler(app, a, l.Handler()))
 }

@@ -25,6 +25,7 @@ type definition struct {
 	name     string
 	kind     backend.Kind
 	settings settings
+	untyped  bool // an Inspector's view of what another program may define
 	// invoke decodes the input, calls the handler and encodes the result. It is nil
 	// where this program has no handler.
 	invoke func(*App, *worker.Attempt) ([]byte, error)
@@ -78,7 +79,7 @@ func (d *definition) bind(ctx context.Context, bound *App) (*App, error) {
 	if app == nil {
 		return nil, fmt.Errorf("mn: %s %q: %w", d.kind, d.name, ErrNoApp)
 	}
-	if app.definitions[d.name] == nil {
+	if app.definitions[d.name] == nil && !d.untyped {
 		return nil, fmt.Errorf("mn: %s %q in app %q: %w", d.kind, d.name, app.cfg.Name, ErrUnknownDefinition)
 	}
 	return app, nil

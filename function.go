@@ -145,7 +145,7 @@ const maxDepth = 1000
 
 // submission encodes one call made in attempt a, which may be nil.
 func (f *Function[In, Out]) submission(ctx context.Context, app *App, a *worker.Attempt, in In) (backend.Submission, error) {
-	sub := backend.Submission{ID: app.newCallID(), Kind: backend.Function, Pool: f.def.name}
+	sub := backend.Submission{ID: app.newCallID(), Kind: backend.Function, Pool: f.def.name, Root: rootOf(a)}
 	var err error
 	switch sub.Parent, sub.Depth = parent(a); {
 	case ctx.Err() != nil:
@@ -172,6 +172,14 @@ func parent(a *worker.Attempt) (id string, depth int) {
 		depth++
 	}
 	return a.Lease.Task, depth
+}
+
+// rootOf is the job for which a call made in attempt a is made, "" if there is none.
+func rootOf(a *worker.Attempt) string {
+	if a == nil {
+		return ""
+	}
+	return root(a)
 }
 
 // finish waits for a call and decodes its result. It ends c.

@@ -78,11 +78,7 @@ func (j *Job[In, Out]) info(app *App, id JobID, t *backend.Task) (JobInfo[Out], 
 		Locks: t.Locks, Removing: t.Removing, Created: t.Created, Started: t.Started, Ended: t.Ended,
 	}
 	if t.Failure != nil {
-		failed := t.Attempt
-		if t.Status == backend.StatusRunning || t.Status == backend.StatusCancelling {
-			failed-- // it tells of the attempt before the one that runs
-		}
-		i.Error = j.def.runError(app, t.ID, failed, t.Failure)
+		i.Error = j.def.runError(app, t.ID, failedAttempt(t), t.Failure)
 	}
 	if t.Yields > 0 {
 		if err := app.decode(j.def.place(app, t.ID, fieldOut), t.Result, &i.Result); err != nil {

@@ -98,7 +98,7 @@ func TestHandlersKnowWhoTheyAre(t *testing.T) {
 		require.Equal(t, []string{string(id)}, ids.entries())
 		require.Len(t, said.entries(), 2)
 		require.Contains(t, said.entries()[0],
-			"msg=hello mn.kind=job mn.name=who mn.id="+string(id)+" mn.attempt=1 k=v")
+			"msg=hello mn.kind=job mn.name=who mn.id="+string(id)+" mn.attempt=1 mn.worker=")
 		require.Contains(t, said.entries()[1], "mn.kind=function mn.name=f")
 		require.NotSame(t, slog.Default(), mn.Logger(app.Context(t.Context())))
 	})

@@ -44,6 +44,9 @@ type Config struct {
 	// Telemetry is told of starts, calls and attempts, for traces and metrics. Default:
 	// nothing is, and that costs nothing.
 	Telemetry Telemetry
+	// RunLog bounds what is kept of each run's log. Default: 1000 lines, 256 KiB, from level
+	// Info on.
+	RunLog RunLog
 	// Timing is for tests of what takes long. Default: DefaultTiming.
 	Timing Timing
 }
@@ -86,6 +89,7 @@ type App struct {
 	process     *worker.Process
 	scaler      *scaler.Scaler
 	calls       calls
+	trail       trail
 	role        *provisioner.Worker // the slot that this process serves, if it was launched as a worker
 
 	blame   sync.Once  // a fault of the telemetry was reported
@@ -129,6 +133,7 @@ func New(cfg Config) (*App, error) {
 	a.lifetime, a.end = context.WithCancelCause(context.Background())
 	a.loops.Go(func() { a.process.KeepAlive(a.lifetime) })
 	a.loops.Go(func() { a.scaler.Run(a.lifetime) })
+	a.loops.Go(func() { a.observe(a.lifetime) })
 	return a, nil
 }
 
@@ -151,6 +156,7 @@ func (c *Config) setDefaults() {
 	if c.Timing == (Timing{}) {
 		c.Timing = DefaultTiming
 	}
+	c.RunLog.setDefaults()
 }
 
 // check fills a.definitions and reports everything that is wrong.
@@ -159,8 +165,8 @@ func (a *App) check() error {
 	if !legalName.MatchString(a.cfg.Name) {
 		f.add("Config.Name %q: use 1 to 128 letters, digits, '_', '.' or '-'", a.cfg.Name)
 	}
-	if len(a.cfg.Definitions) == 0 {
-		f.add("Config.Definitions is empty: list the jobs and functions that the app uses")
+	if len(a.cfg.Definitions) == 0 && a.cfg.Provisioner != provisioner.None {
+		f.add("Config.Definitions is empty: list the jobs and functions that the app uses; only an app that inspects, with provisioner.None, needs none")
 	}
 	for i, def := range a.cfg.Definitions {
 		var core *definition
@@ -176,6 +182,7 @@ func (a *App) check() error {
 	if a.cfg.PayloadLimit < 0 || a.cfg.PayloadLimit > GiB {
 		f.add("Config.PayloadLimit(%s) must be above 0 and at most 1 GiB", a.cfg.PayloadLimit)
 	}
+	a.cfg.RunLog.check(&f)
 	if q := a.cfg.Quota; !(q.CPU >= 0) || q.Memory < 0 {
 		f.add("Config.Quota must not be negative")
 	}
@@ -212,7 +219,7 @@ func (t *Timing) check(f *faults) {
 func (a *App) newSession() backend.Session {
 	t := a.cfg.Timing
 	s := backend.Session{
-		ID: rand.Text()[:20], Launches: a.cfg.Provisioner != provisioner.None,
+		ID: rand.Text()[:20], Label: processLabel(), Launches: a.cfg.Provisioner != provisioner.None,
 		Lease: t.Lease, Margin: t.Margin, Starting: t.Start,
 		Quota: backend.Quota{CPU: a.cfg.Quota.CPU, Memory: int64(a.cfg.Quota.Memory)},
 	}
@@ -245,7 +252,7 @@ func (a *App) build() {
 		Causes: worker.Causes{
 			Cancelled: ErrJobCancelled, Timeout: ErrTimeout, Lost: ErrLeaseLost, Draining: ErrDraining,
 		},
-		Describe: a.describe, Rejoin: a.rejoin, HardExit: a.hardExit(),
+		Describe: a.describe, Rejoin: a.rejoin, HardExit: a.hardExit(), Limits: a.cfg.RunLog.limits(),
 	})
 	a.scaler = scaler.New(scaler.Config{
 		Store: a.store, Session: a.session.ID, Provisioner: a.cfg.Provisioner, Pools: hardware,

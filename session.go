@@ -257,6 +257,8 @@ func (a *App) drain(ctx context.Context) error {
 	if failed := a.cfg.Provisioner.Close(closing(ctx, a.workersBound())); failed != nil {
 		a.cfg.Logger.Warn("mn: workers left behind", "error", failed)
 	}
+	a.process.Report(closing(ctx, exchangeBound))
+	a.process.CloseNotes(closing(ctx, exchangeBound))
 	if failed := a.leave(closing(ctx, exchangeBound)); failed != nil {
 		a.cfg.Logger.Warn("mn: session not ended, it will expire", "error", failed)
 	}

@@ -91,7 +91,7 @@ func (a *App) send(ctx context.Context, op Operation) (trace string, end func(er
 // execute calls a handler.
 func (a *App) execute(d *definition, at *worker.Attempt) ([]byte, error) {
 	if a.cfg.Telemetry == nil {
-		return d.invoke(a, at)
+		return a.invoke(d, at)
 	}
 	return a.executeTraced(d, at)
 }
@@ -111,7 +111,7 @@ func (a *App) executeTraced(d *definition, at *worker.Attempt) (result []byte, e
 		}
 		end(a.executionError(d, at, err))
 	}()
-	result, err = d.invoke(a, at)
+	result, err = a.invoke(d, at)
 	returned = true
 	return result, err
 }

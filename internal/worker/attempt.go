@@ -15,7 +15,8 @@ type Attempt struct {
 	worker *worker
 	offer  *offer // by which it was taken on, or nil
 	ctx    attemptContext
-	begun  time.Time // zero before
+	begun  time.Time    // zero before
+	took   atomic.Int64 // how long its handler, in ns, if that was measured
 
 	batched bool // it was claimed with others
 

@@ -57,12 +57,13 @@ func (w *worker) run(a *Attempt) bool {
 
 // measure notes how long an attempt took.
 func (w *worker) measure(a *Attempt) {
-	if !a.batched {
-		w.pace.add(time.Since(a.begun))
-		return
+	now := time.Now()
+	took := now.Sub(a.begun)
+	a.took.Store(int64(took))
+	w.pace.add(took)
+	if a.batched {
+		w.clock = now // when the next one begins
 	}
-	w.clock = time.Now() // when the next one begins
-	w.pace.add(w.clock.Sub(a.begun))
 }
 
 // invoke calls the handler and turns a panic into an error.

@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"iter"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,8 @@ type Config struct {
 	Logger     *slog.Logger
 	// Describe encodes a failed attempt's error. Permanent says not to retry it.
 	Describe func(a *Attempt, err error) (f *backend.Failure, permanent bool)
+	// Limits bound the streams of jobs to which the process adds.
+	Limits map[backend.Stream]backend.Limit
 	// HardExit ends the process after an attempt was abandoned; nil where that would end
 	// more than the worker.
 	HardExit func()
@@ -61,12 +65,14 @@ type Process struct {
 	stopRepeat context.CancelFunc
 	watch      *time.Timer // of batches
 	watching   atomic.Bool // it is set
+	journal    *journal
 
 	mu        sync.Mutex
-	workers   map[string]*worker // by slot
-	draining  bool               // no more claims for jobs
-	jobsEnded chan struct{}      // made by a drain; closed when no job's worker is left
-	allEnded  chan struct{}      // likewise, for all workers
+	tallies   map[string]*backend.Stats // by pool: of workers that have left, until the next report
+	workers   map[string]*worker        // by slot
+	draining  bool                      // no more claims for jobs
+	jobsEnded chan struct{}             // made by a drain; closed when no job's worker is left
+	allEnded  chan struct{}             // likewise, for all workers
 }
 
 // NewProcess returns a process without workers. Its session must be joined by the caller.
@@ -75,7 +81,11 @@ func NewProcess(c Config) *Process {
 		Config:  c,
 		born:    time.Now(),
 		workers: make(map[string]*worker),
+		tallies: make(map[string]*backend.Stats),
 	}
+	p.journal = newJournal(c.Store, c.Limits, func(err error) {
+		p.Logger.Warn("mn: entries of runs' logs not stored", "error", err)
+	})
 	p.exchanger, _ = c.Store.(backend.Exchanger)
 	p.serving, p.stopServe = context.WithCancel(context.Background())
 	p.watch = time.AfterFunc(time.Hour, p.dissolveOld)
@@ -101,6 +111,7 @@ func (p *Process) enter(w *worker) bool {
 func (p *Process) leave(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	w.takeTally()
 	if p.workers[w.slot.ID] == w {
 		delete(p.workers, w.slot.ID)
 	}
@@ -136,6 +147,24 @@ func (p *Process) running() []*Attempt {
 		as = w.appendAttempts(as)
 	}
 	return as
+}
+
+// Longer yields the attempts that have run for longer than d, and when they began.
+func (p *Process) Longer(d time.Duration) iter.Seq2[*Attempt, time.Time] {
+	before := time.Now().Add(-d)
+	begun := make(map[*Attempt]time.Time)
+	p.mu.Lock()
+	for _, w := range p.workers {
+		w.mu.Lock()
+		for _, a := range w.attempts {
+			if !a.begun.IsZero() && a.begun.Before(before) {
+				begun[a] = a.begun
+			}
+		}
+		w.mu.Unlock()
+	}
+	p.mu.Unlock()
+	return maps.All(begun)
 }
 
 // Cancel is the hint that a lease's task is to be cancelled. It does not block.

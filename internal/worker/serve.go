@@ -30,6 +30,7 @@ type worker struct {
 	timer    *time.Timer // of the timeouts
 	armed    bool        // timer is running
 	batch    batch
+	tally    tally
 
 	// What follows belongs to the worker's goroutine. next is the claim that went with the
 	// last settlement, if one did.
@@ -132,6 +133,16 @@ func (w *worker) unregister(as ...*Attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range as {
+		w.drop(a)
+	}
+}
+
+// ended is unregister for attempts that have been settled.
+func (w *worker) ended(as []*Attempt, ends []backend.Settlement) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, a := range as {
+		w.count(a, ends[i].Outcome)
 		w.drop(a)
 	}
 }

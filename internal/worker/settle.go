@@ -64,6 +64,9 @@ func (w *worker) settle(a *Attempt, s backend.Settlement, leave bool) {
 		return
 	}
 	s.Leave = leave
+	if a.Kind == backend.Job { // who follows the log to the job's end misses nothing
+		w.proc.journal.flush(context.Background())
+	}
 	switch {
 	case a.batched:
 		if attempts, ends := w.batch.add(w, a, &s); ends != nil {
@@ -96,7 +99,7 @@ func (w *worker) settled(attempts []*Attempt, ends []backend.Settlement, answers
 	if err != nil {
 		answers, err = w.settleAgain(ends, err)
 	}
-	w.unregister(attempts...)
+	w.ended(attempts, ends)
 	for i, a := range attempts {
 		failed := err
 		if failed == nil {
