@@ -137,6 +137,9 @@ func New(cfg Config) (*App, error) {
 	return a, nil
 }
 
+// Name is the app's name, as given in Config.
+func (a *App) Name() string { return a.cfg.Name }
+
 func (c *Config) setDefaults() {
 	if c.Backend == nil {
 		c.Backend = memory.New()

@@ -139,11 +139,12 @@ func (a *App) traceExecution(d *definition, at *worker.Attempt) func(error) {
 
 func (a *App) begin(ctx context.Context, e Execution) (handler context.Context, end func(error)) {
 	defer a.shield()
-	handler, end = a.cfg.Telemetry.Execute(ctx, e)
-	if handler == nil {
-		handler = ctx
+	handler = ctx // also if it panics
+	made, tell := a.cfg.Telemetry.Execute(ctx, e)
+	if made != nil {
+		handler = made
 	}
-	return handler, a.shieldEnd(end)
+	return handler, a.shieldEnd(tell)
 }
 
 // executionError is how an attempt ended, for who may not know this module's internals.
