@@ -45,7 +45,11 @@ type factory struct {
 	mu       sync.Mutex
 	launched map[string]bool
 	random   *rand.Rand
+	entries  map[string]bounds // of jobs' logs
 }
+
+// bounds are how often something was done, where an answer was lost.
+type bounds struct{ least, most int }
 
 const (
 	factoryJobs  = 20
@@ -56,6 +60,7 @@ func newFactory(t *testing.T, b backend.Backend, plan Faults) *factory {
 	w := newWorld(t, b)
 	f := &factory{
 		faulty: Faulty(b, plan).Namespace(w.name), launched: make(map[string]bool), random: rand.New(rand.NewPCG(plan.Seed, 1)),
+		entries: make(map[string]bounds),
 	}
 	f.process = &process{world: w, inbox: newInbox(), Session: backend.Session{
 		ID: "factory", Launches: true, Lease: long, Margin: time.Second, Starting: 30 * time.Millisecond,
@@ -127,6 +132,7 @@ func (f *factory) worker(s backend.Slot) {
 func (f *factory) execute(a *backend.Assignment) bool {
 	end := backend.Settlement{Lease: a.Lease, Outcome: backend.Succeeded, Leave: a.Kind == backend.Job}
 	if a.Kind == backend.Job {
+		f.note(a)
 		_ = f.try(func() error { return f.faulty.Yield(f.ctx, a.Lease, []backend.Yield{value(1)}) })
 		end.Yields = []backend.Yield{value(1), value(2)}
 	} else {
@@ -143,6 +149,25 @@ func (f *factory) execute(a *backend.Assignment) bool {
 		return err
 	})
 	return end.Leave
+}
+
+// note writes to the log of a job, once whatever the answer is.
+func (f *factory) note(a *backend.Assignment) {
+	add := addition(a.Lease.Task, backend.LogStream, "x")
+	if f.chance(0.5) {
+		add.Job, add.Slot = "", a.Lease.Slot // whose lease may be lost already
+	}
+	err := f.faulty.Append(f.ctx, []backend.Addition{add})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.entries[a.Lease.Task]
+	if !errors.Is(err, ErrNotSent) {
+		b.most++
+	}
+	if err == nil && add.Job != "" {
+		b.least++
+	}
+	f.entries[a.Lease.Task] = b
 }
 
 // submit starts a task; the locks of a job may have to be waited for.
@@ -229,7 +254,10 @@ func (f *factory) verify() {
 			require.Equal(f.t, backend.StatusSucceeded, got.Status)
 			require.Equal(f.t, value(2).Data, got.Result)
 			require.Equal(f.t, got.Attempt, got.Errors+got.Crashes+1, "attempts of %s", got.ID)
+			require.Len(f.t, f.past(got.ID), got.Errors+got.Crashes)
 		}
+		n, b := len(f.logged(got.ID)), f.entries[got.ID]
+		require.True(f.t, b.least <= n && n <= b.most, "%d entries of %s, of which %d to %d were written", n, got.ID, b.least, b.most)
 	}
 	require.Empty(f.t, f.held())
 	f.remove(f.page(backend.ListRequest{})...)

@@ -24,7 +24,7 @@ var (
 type Faults struct {
 	FailBefore    float64 // the step is not done: ErrNotSent
 	LoseReply     float64 // the step is done, and its answer lost: ErrReplyLost
-	Repeat        float64 // the step is done twice, and the second answer returned
+	Repeat        float64 // the step is done twice, and the second answer returned; never Append and Report
 	Delay         float64 // the step waits for up to MaxDelay
 	DropHeartbeat float64 // a heartbeat is answered as if all was well, and not forwarded
 	DropHint      float64 // a Cancel, Demand or Kill is not delivered
@@ -108,8 +108,23 @@ func (d *dice) draw(method string) (fault, time.Duration) {
 }
 
 // exchange does a step with what goes wrong with it.
-func exchange[T any](ctx context.Context, d *dice, method string, step func() (T, error)) (answer T, err error) {
+func exchange[T any](ctx context.Context, d *dice, method string, step func() (T, error)) (T, error) {
 	fault, delay := d.draw(method)
+	return suffer(ctx, fault, delay, step)
+}
+
+// once is exchange for a step that only has an error and must not be done twice.
+func once(ctx context.Context, d *dice, method string, step func() error) error {
+	fault, delay := d.draw(method)
+	if fault == twice {
+		fault = none
+	}
+	_, err := suffer(ctx, fault, delay, func() (nothing, error) { return nothing{}, step() })
+	return err
+}
+
+// suffer does a step with a fault after a delay.
+func suffer[T any](ctx context.Context, fault fault, delay time.Duration, step func() (T, error)) (answer T, err error) {
 	if delay > 0 {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()

@@ -81,6 +81,21 @@ func (s *faultyStore) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 	return exchange(ctx, s.dice, "Pools", func() ([]backend.PoolInfo, error) { return s.Store.Pools(ctx) })
 }
 
+// Workers implements [backend.Client].
+func (s *faultyStore) Workers(ctx context.Context, pool string, offset, limit int) ([]backend.WorkerInfo, error) {
+	return exchange(ctx, s.dice, "Workers", func() ([]backend.WorkerInfo, error) { return s.Store.Workers(ctx, pool, offset, limit) })
+}
+
+// Journal implements [backend.Client].
+func (s *faultyStore) Journal(ctx context.Context, req backend.JournalRequest) ([]backend.Entry, error) {
+	return exchange(ctx, s.dice, "Journal", func() ([]backend.Entry, error) { return s.Store.Journal(ctx, req) })
+}
+
+// Attempts implements [backend.Client].
+func (s *faultyStore) Attempts(ctx context.Context, id string) ([]backend.PastAttempt, error) {
+	return exchange(ctx, s.dice, "Attempts", func() ([]backend.PastAttempt, error) { return s.Store.Attempts(ctx, id) })
+}
+
 // Claim implements [backend.Worker].
 func (s *faultyStore) Claim(ctx context.Context, req backend.ClaimRequest) ([]backend.Assignment, error) {
 	return exchange(ctx, s.dice, "Claim", func() ([]backend.Assignment, error) { return s.Store.Claim(ctx, req) })
@@ -113,6 +128,16 @@ func (s *faultyStore) Lock(ctx context.Context, lease backend.Lease, keys []stri
 // Settle implements [backend.Worker].
 func (s *faultyStore) Settle(ctx context.Context, ends []backend.Settlement) ([]backend.Settled, error) {
 	return exchange(ctx, s.dice, "Settle", func() ([]backend.Settled, error) { return s.Store.Settle(ctx, ends) })
+}
+
+// Append implements [backend.Worker]. It is never done twice.
+func (s *faultyStore) Append(ctx context.Context, additions []backend.Addition) error {
+	return once(ctx, s.dice, "Append", func() error { return s.Store.Append(ctx, additions) })
+}
+
+// Report implements [backend.Worker]. It is never done twice.
+func (s *faultyStore) Report(ctx context.Context, stats []backend.PoolStats) error {
+	return once(ctx, s.dice, "Report", func() error { return s.Store.Report(ctx, stats) })
 }
 
 // Reserve implements [backend.Scaler].

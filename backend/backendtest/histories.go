@@ -34,6 +34,7 @@ func RunHistories(t *testing.T, open func(t *testing.T) backend.Backend) {
 			"exit":      h.exit,
 			"reserve":   h.reserve,
 			"heartbeat": h.heartbeat,
+			"append":    h.append,
 			"":          h.check,
 		})
 		h.cleanUp(t)
@@ -94,6 +95,7 @@ func (h *history) submit(t *rapid.T) {
 		h.calls++
 		sub = task(fmt.Sprintf("call %d", h.calls), calls)
 		sub.Depth = rapid.IntRange(0, 1).Draw(t, "depth")
+		sub.Root = rapid.SampledFrom(historyJobs).Draw(t, "root")
 	}
 	err, existing := h.m.refuses(sub)
 	got := h.process.submit(sub)[0]
@@ -163,6 +165,7 @@ func (h *history) take(t *rapid.T, s *modelSlot, want *modelTask, req backend.Cl
 	require.Equal(t, want.Attempt+1, a.Attempt)
 	require.Equal(t, want.Yields, a.Yields)
 	require.Equal(t, want.Result, a.Result)
+	require.Equal(t, want.Root, a.Root)
 	h.m.claim(s, want, a.Lease)
 }
 

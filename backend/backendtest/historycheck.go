@@ -27,6 +27,7 @@ func (h *history) check(t *rapid.T) {
 		require.Equal(t, h.m.counts(pool), h.process.counts(pool), pool)
 	}
 	h.checkLists(t)
+	h.checkJournal(t)
 	h.checkResults(t)
 }
 

@@ -83,6 +83,23 @@ var listRules = []rule{
 		w.cancel("a", "b")
 		require.Equal(w.t, []string{"a"}, w.listed(backend.ListRequest{Pool: jobs, Statuses: cancelled}))
 	}},
+	{"From ends a list at the lowest ID wanted", func(w *world) {
+		p := w.host()
+		p.run(task("e", jobs))
+		p.start(task("a", jobs), task("b", jobs), task("d", jobs))
+		other := task("c", "other")
+		p.start(other)
+		for from, want := range map[string][]string{
+			"": {"e", "d", "c", "b", "a"}, "a": {"e", "d", "c", "b", "a"}, "b": {"e", "d", "c", "b"}, "bb": {"e", "d", "c"}, "e": {"e"}, "f": {},
+		} {
+			require.Equal(w.t, want, w.listed(backend.ListRequest{From: from}), "from %q", from)
+		}
+		require.Equal(w.t, []string{"c", "b"}, w.listed(backend.ListRequest{From: "b", Before: "d"}))
+		require.Empty(w.t, w.listed(backend.ListRequest{From: "d", Before: "d"}))
+		require.Empty(w.t, w.listed(backend.ListRequest{From: "e", Before: "b"}))
+		require.Equal(w.t, []string{"d", "b"}, w.listed(backend.ListRequest{From: "b", Pool: jobs, Statuses: []backend.Status{backend.StatusPending}}))
+		require.Equal(w.t, []string{"e", "d", "c", "b"}, w.pages(backend.ListRequest{From: "b", Limit: 2}))
+	}},
 	{"calls are not listed", func(w *world) {
 		p := w.host()
 		p.start(task("a", calls))

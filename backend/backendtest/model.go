@@ -26,6 +26,9 @@ type modelTask struct {
 	slot  *modelSlot
 	log   []uint64
 	turn  int // when it was queued; those queued in one step are in no order
+
+	streams [2]modelStream
+	past    []backend.PastAttempt
 }
 
 type modelSlot struct {
@@ -66,6 +69,7 @@ func (m *model) contended(id string, keys []string) error {
 func (m *model) submit(sub backend.Submission) {
 	t := &modelTask{Task: backend.Task{
 		ID: sub.ID, Kind: sub.Kind, Pool: sub.Pool, Status: backend.StatusPending, Input: sub.Input, Depth: sub.Depth,
+		Root: sub.Root,
 	}}
 	m.tasks[t.ID] = t
 	m.turn++
@@ -127,7 +131,7 @@ func (m *model) claim(s *modelSlot, t *modelTask, lease backend.Lease) {
 	m.unqueue(t)
 	t.Status, _ = backend.Next(t.Status, backend.EventClaim)
 	t.Attempt++
-	t.lease, t.slot = lease, s
+	t.lease, t.slot, t.Slot = lease, s, s.id
 	s.alive = true
 	s.tasks = append(s.tasks, t)
 }
@@ -194,6 +198,9 @@ func (m *model) settle(t *modelTask, end backend.Settlement) {
 func (m *model) fail(t *modelTask, retry bool) {
 	if retry {
 		m.move(t, backend.EventRetry)
+		if t.Kind == backend.Job && t.Status == backend.StatusPending {
+			t.past = append(t.past, backend.PastAttempt{Number: t.Attempt, Slot: t.Slot})
+		}
 	} else {
 		m.move(t, backend.EventFail)
 	}

@@ -142,17 +142,34 @@ func (w *world) log(id string, after uint64, limit int) []uint64 {
 }
 
 // unclock makes tasks of two histories comparable: what the clock decides is reduced
-// to whether it is set, and versions, which need only grow, are dropped.
+// to whether it is set, and so are slots, whose names a store may choose. Versions, which need
+// only grow, are dropped.
 func unclock(t *backend.Task) *backend.Task {
 	if t == nil {
 		return nil
 	}
 	c := *t
 	c.Version = 0
-	for _, at := range []*time.Time{&c.Created, &c.Started, &c.Ended, &c.NotBefore} {
+	reduce(&c.Slot, &c.Created, &c.Started, &c.Ended, &c.NotBefore)
+	return &c
+}
+
+// reduce leaves of a slot and of times whether they are set.
+func reduce(slot *string, times ...*time.Time) {
+	if *slot != "" {
+		*slot = "slot"
+	}
+	for _, at := range times {
 		if !at.IsZero() {
 			*at = time.Unix(0, 0)
 		}
 	}
-	return &c
+}
+
+// past reads the attempts of a job that are remembered.
+func (w *world) past(id string) []backend.PastAttempt {
+	w.t.Helper()
+	past, err := w.store.Attempts(w.ctx, id)
+	require.NoError(w.t, err)
+	return past
 }

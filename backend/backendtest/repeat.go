@@ -174,11 +174,15 @@ type state struct {
 	Locks map[string]string
 	Pools map[string]backend.PoolInfo
 	IDs   []string
+	Past  map[string][]backend.PastAttempt
 }
 
 func (w *world) state() state {
 	w.t.Helper()
-	s := state{make(map[string]*backend.Task), w.held(), make(map[string]backend.PoolInfo), w.page(backend.ListRequest{})}
+	s := state{
+		make(map[string]*backend.Task), w.held(), make(map[string]backend.PoolInfo), w.page(backend.ListRequest{}),
+		make(map[string][]backend.PastAttempt),
+	}
 	for _, id := range []string{"a", "b", "c", "d"} {
 		s.Tasks[id] = unclock(w.find(id))
 		if t := s.Tasks[id]; t != nil && t.Status == backend.StatusPending && !t.NotBefore.IsZero() {
@@ -188,7 +192,14 @@ func (w *world) state() state {
 	pools, err := w.store.Pools(w.ctx)
 	require.NoError(w.t, err)
 	for _, p := range pools {
+		reduce(new(string), &p.Oldest)
 		s.Pools[p.Spec.Name] = p
+	}
+	for _, id := range s.IDs {
+		for _, a := range w.past(id) {
+			reduce(&a.Slot, &a.Started, &a.Ended)
+			s.Past[id] = append(s.Past[id], a)
+		}
 	}
 	return s
 }
@@ -226,8 +237,37 @@ var repeatRules = func() (rules []rule) {
 			}
 		}})
 	}
-	return append(rules, heartbeatFaultRule)
+	return append(rules, heartbeatFaultRule, onceRule, readFaultRule)
 }()
+
+var onceRule = rule{"faults never do an append or a report twice", func(w *world) {
+	w.host().start(task("a", jobs))
+	sound, n := w.store, uint64(0)
+	for _, c := range []struct {
+		plan Faults
+		err  error
+		done uint64
+	}{{Faults{Repeat: 1}, nil, 1}, {Faults{LoseReply: 1}, ErrReplyLost, 1}, {Faults{FailBefore: 1}, ErrNotSent, 0}} {
+		faulty := Faulty(w.place, c.plan).Namespace(w.name)
+		require.Equal(w.t, c.err, faulty.Append(w.ctx, []backend.Addition{addition("a", backend.LogStream, "x")}))
+		require.Equal(w.t, c.err, faulty.Report(w.ctx, []backend.PoolStats{{Pool: jobs, Stats: backend.Stats{Failed: 1}}}))
+		n += c.done
+		w.store = sound
+		require.Len(w.t, w.logged("a"), int(n)) //nolint:gosec // small
+		require.Equal(w.t, n, w.pool(jobs).Stats.Failed)
+	}
+}}
+
+var readFaultRule = rule{"faults befall what is read of journals, attempts and workers", func(w *world) {
+	w.host().start(task("a", jobs))
+	faulty := Faulty(w.place, Faults{FailBefore: 1}).Namespace(w.name)
+	_, err := faulty.Journal(w.ctx, backend.JournalRequest{Job: "a", Stream: backend.LogStream})
+	require.ErrorIs(w.t, err, ErrNotSent)
+	_, err = faulty.Attempts(w.ctx, "a")
+	require.ErrorIs(w.t, err, ErrNotSent)
+	_, err = faulty.Workers(w.ctx, jobs, 0, 10)
+	require.ErrorIs(w.t, err, ErrNotSent)
+}}
 
 var heartbeatFaultRule = rule{"a worker whose heartbeats are lost loses its leases although it was told that it holds them", func(w *world) {
 	p := w.joinAs(brief("p", spec(jobs, backend.Job)))

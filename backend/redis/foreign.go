@@ -17,7 +17,9 @@ var errForeign = fmt.Errorf("redis: %w: another application may use the prefix, 
 
 // schema is the version of what is stored: keys, records, messages. It is raised when a
 // program that knows only the last one could do damage. Join stores it in meta.
-const schema = 1
+//
+// 2: a task's fixed part may have a root and a trace, which programs of version 1 cannot read.
+const schema = 2
 
 // joinError reads join.lua's refusals.
 func (s *store) joinError(reply string) error {
@@ -55,13 +57,13 @@ func (s *store) explain(ctx context.Context, name string, args []any, err error)
 
 // ours are the types of the keys of which a namespace has one.
 var ours = map[string]string{
-	"pools": "set", "lease": "zset", "slots": "hash", "ses": "zset", "sx": "hash", "lk": "hash", "lkx": "zset",
+	"pools": "set", "lease": "zset", "slots": "hash", "ses": "zset", "sx": "hash", "sn": "hash", "lk": "hash", "lkx": "zset",
 	"meta": "hash", "ep": "string", "seq": "string",
 }
 
 // kinds are the types of the keys that are named for a task or a pool.
 var kinds = map[string]string{
-	"t:": "hash", "y:": "zset", "z:": "string", "p:": "hash", "q:": "zset", "dl:": "zset", "idle:": "zset", "lent:": "zset", "run:": "hash",
+	"t:": "hash", "y:": "zset", "at:": "list", "j:": "hash", "j1:": "list", "j2:": "list", "z:": "string", "st:": "hash", "p:": "hash", "q:": "zset", "dl:": "zset", "idle:": "zset", "lent:": "zset", "run:": "hash",
 	"sl:": "zset", "sv:": "set", "la:": "set", "x:P:": "zset", "x:R:": "zset", "x:G:": "zset", "x:S:": "zset", "x:F:": "zset",
 	"x:C:": "zset",
 }

@@ -255,12 +255,15 @@ func (m *message) handOver() {
 	}
 }
 
-// sizes are how many fields each thing told has.
-var sizes = map[string]int{"A": 3 + assignmentFields, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2, "E": 3}
+// sizes are how many fields each thing told has; "A" has an assignment more.
+var sizes = map[string]int{"A": 3, "R": 8, "C": 4, "D": 2, "K": 2, "Q": 4, "W": 2, "E": 3}
 
 // carryOut does the first thing told, or notes it, and returns how many fields it took.
 func (m *message) carryOut(session string, f []string) (int, error) {
 	n := sizes[f[0]]
+	if f[0] == "A" && len(f) > n {
+		n += assignmentFields(f[n:])
+	}
 	if n == 0 || len(f) < n {
 		return 0, errForeign
 	}

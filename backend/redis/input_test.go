@@ -43,12 +43,12 @@ func TestANewerSchemaIsRefusedAndLeftAlone(t *testing.T) {
 	root := redistest.NewAdmin(t, s.Addr())
 	b := backendOn(t, plain(t, s.Addr(), nil))
 	joinHost(t.Context(), t, b.Namespace("n"), "host")
-	require.Equal(t, "1", root.HGet(t.Context(), "mn:{n}:meta", "v").Val(), "the version is stored")
-	require.NoError(t, root.HSet(t.Context(), "mn:{n}:meta", "v", "2").Err())
+	require.Equal(t, "2", root.HGet(t.Context(), "mn:{n}:meta", "v").Val(), "the version is stored")
+	require.NoError(t, root.HSet(t.Context(), "mn:{n}:meta", "v", "3").Err())
 	before := dump(t, root)
 	err := b.Namespace("n").Join(t.Context(), backend.Session{ID: "late", Lease: time.Minute, Pools: specs}, newHeard())
 	require.ErrorIs(t, err, backend.ErrForeign)
-	require.ErrorContains(t, err, "version 2")
+	require.ErrorContains(t, err, "version 3")
 	require.ErrorContains(t, err, "upgrade it")
 	require.Equal(t, before, dump(t, root))
 	begin := time.Now()
@@ -85,8 +85,22 @@ func filled(t *testing.T, addr, namespace string) (*redis.Backend, *goredis.Clie
 	a, err := s.Claim(ctx, backend.ClaimRequest{Slot: got[0].Slot.ID, Session: "host", Op: 1})
 	require.NoError(t, err)
 	require.NoError(t, s.Yield(ctx, a[0].Lease, []backend.Yield{{Number: 1, Data: []byte("y")}}))
+	require.NoError(t, s.Append(ctx, entries("job", "call")))
+	require.NoError(t, s.Report(ctx, reports))
 	return b, redistest.NewAdmin(t, addr)
 }
+
+// entries are some for both streams of the job, and for the job of a slot.
+func entries(job, slot string) []backend.Addition {
+	limit := backend.Limit{Entries: 2, Bytes: 100}
+	return []backend.Addition{
+		{Job: job, Stream: backend.LogStream, Data: [][]byte{{'a'}, {'b'}, {'c'}}, Limit: limit},
+		{Job: job, Stream: backend.CallStream, Data: [][]byte{{'d'}}, Limit: limit},
+		{Slot: slot, Stream: backend.LogStream, Data: [][]byte{{'e'}}, Limit: limit},
+	}
+}
+
+var reports = []backend.PoolStats{{Pool: "jobs", Stats: backend.Stats{Succeeded: 1}}, {Pool: "calls", Stats: backend.Stats{Failed: 1}}}
 
 // everyStep does each step once and returns the errors that are no answers.
 func everyStep(t *testing.T, s backend.Store) (errs []error) {
@@ -120,6 +134,16 @@ func everyStep(t *testing.T, s backend.Store) (errs []error) {
 	note(err)
 	_, err = s.Pools(ctx)
 	note(err)
+	_, err = s.Workers(ctx, "calls", 0, 10)
+	note(err)
+	for _, stream := range []backend.Stream{backend.LogStream, backend.CallStream} {
+		_, err = s.Journal(ctx, backend.JournalRequest{Job: "job", Stream: stream})
+		note(err)
+	}
+	_, err = s.Attempts(ctx, "job")
+	note(err)
+	note(s.Append(ctx, entries("job", "call")))
+	note(s.Report(ctx, reports))
 	_, err = s.Claim(ctx, backend.ClaimRequest{Slot: "call", Session: "host", Op: 1})
 	note(err)
 	_, err = s.Heartbeat(ctx, "host", []backend.Lease{lease})
@@ -165,6 +189,9 @@ func TestAnotherApplicationsKeysAreNamedAndLeftAlone(t *testing.T) {
 				require.ErrorContains(t, err, fmt.Sprintf("%q", key))
 				require.ErrorContains(t, err, "Options.Prefix")
 			}
+			if name := strings.TrimPrefix(key, "mn:{n}:"); name == "j:job" || name == "j1:job" || name == "j2:job" {
+				return // a job's journals too
+			}
 			require.Equal(t, theirs, root.Get(t.Context(), key).Val(), "a %s", root.Type(t.Context(), key).Val())
 		})
 	}
@@ -190,6 +217,9 @@ func TestCorruptValuesAreClearErrorsAndHoldUpNobodyElse(t *testing.T) {
 		"the version":                func() error { return root.HSet(ctx, "mn:{n}:meta", "v", "x").Err() },
 		"a waiting worker":           func() error { return root.ZAdd(ctx, "mn:{n}:idle:calls", goredis.Z{Member: "me"}).Err() },
 		"a queued task":              func() error { return root.ZAdd(ctx, "mn:{n}:q:jobs", goredis.Z{Member: "\x00"}).Err() },
+		"the numbers of a journal":   func() error { return root.HSet(ctx, "mn:{n}:j:job", "n1", "x", "b1", "-").Err() },
+		"a past attempt":             func() error { return root.RPush(ctx, "mn:{n}:at:job", "x").Err() },
+		"a statistic":                func() error { return root.HSet(ctx, "mn:{n}:st:jobs", "s", "many").Err() },
 		"a kept yield":               func() error { return root.ZAdd(ctx, "mn:{n}:y:job", goredis.Z{Score: 9, Member: "y"}).Err() },
 	} {
 		t.Run(name, func(t *testing.T) {

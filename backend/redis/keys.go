@@ -11,16 +11,19 @@ import (
 //
 //	t:<id>     hash: a task, see lua/lib/task.lua
 //	y:<id>     sorted set: a job's kept yields by number
+//	at:<id>    list: a job's attempts after which it was tried again
+//	j1:<id>    list: entries of a job's log stream;  j2:<id> those of its call stream
+//	j:<id>     hash: the numbers of their newest entries and their sizes, see lua/append.lua
 //	z:<lease>  string, for a minute: how the attempt of a task ended whose record is gone
 //	x:<s>:<p>  sorted set: IDs of the jobs of pool p in status s, for lists
-//	pools      set: names of pools;  p:<p> hash: a pool's spec
+//	pools      set: names of pools;  p:<p> hash: a pool's spec;  st:<p> hash: its statistics
 //	q:<p>      sorted set: pending tasks in order, nested ones below zero
 //	dl:<p>     sorted set: tasks that wait for a retry, by time
 //	idle:<p>   sorted set: workers that wait, by time;  lent:<p> likewise for nested tasks
 //	run:<p>    hash: leased tasks → slots
 //	lease      sorted set: leased tasks by the time at which they are lost
 //	slots      hash: worker slots;  sl:<p> sorted set: a pool's slots, by start limit while starting
-//	ses        sorted set: sessions by the time at which they are lost;  sx hash: their settings
+//	ses        sorted set: sessions by the time at which they are lost;  sx hash: their settings;  sn hash: their labels
 //	sv:<p>     set: sessions that execute a pool;  la:<p> those that launch it
 //	lk         hash: lock key → holder;  lkx sorted set: lock keys in order
 //	meta       hash: the schema's version, hardware in use and the quota;  ep, seq counters: leases, queue

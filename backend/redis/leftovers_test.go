@@ -12,8 +12,8 @@ import (
 	"github.com/multinode/mn/internal/redistest"
 )
 
-// leftovers are the keys of a namespace beside what may stay for good: its pools' specs,
-// counters, and what the server deletes by itself within minutes.
+// leftovers are the keys of a namespace beside what may stay for good: its pools' specs
+// and statistics, counters, and what the server deletes by itself within minutes.
 func leftovers(t *testing.T, c *goredis.Client, namespace string) (left []string) {
 	t.Helper()
 	prefix := "mn:{" + namespace + "}:"
@@ -21,7 +21,7 @@ func leftovers(t *testing.T, c *goredis.Client, namespace string) (left []string
 	require.NoError(t, err)
 	for _, key := range keys {
 		switch kind, _, _ := strings.Cut(strings.TrimPrefix(key, prefix), ":"); kind {
-		case "p", "pools", "meta", "ep", "seq":
+		case "p", "st", "pools", "meta", "ep", "seq":
 		case "z": // the end of an attempt whose task is gone
 			if ttl := c.PTTL(t.Context(), key).Val(); ttl == -1 {
 				left = append(left, key+" which never expires")

@@ -65,7 +65,7 @@ func (s *store) ListIDs(ctx context.Context, req backend.ListRequest) ([]string,
 	if len(wanted) == 0 {
 		wanted = backend.Statuses[:]
 	}
-	args := []any{req.Pool, req.Before, limit, len(wanted)}
+	args := []any{req.Pool, req.Before, req.From, limit, len(wanted)}
 	for _, st := range wanted {
 		args = append(args, letters[st])
 	}
@@ -131,12 +131,20 @@ func (s *store) Pools(ctx context.Context) ([]backend.PoolInfo, error) {
 
 func parsePool(row any) (backend.PoolInfo, error) {
 	values, ok := row.([]any)
-	if !ok || len(values) != 21 {
+	if !ok || len(values) != 24 {
 		return backend.PoolInfo{}, errForeign
 	}
 	f := make([]string, len(values))
 	for i, v := range values {
 		f[i], _ = v.(string)
+	}
+	jobs, err := parseJobs(f[22])
+	if err != nil {
+		return backend.PoolInfo{}, err
+	}
+	stats, err := parseStats(f[23])
+	if err != nil {
+		return backend.PoolInfo{}, err
 	}
 	ms := func(i int) time.Duration { return time.Duration(number[int64](f[i])) * time.Millisecond }
 	return backend.PoolInfo{
@@ -147,7 +155,29 @@ func parsePool(row any) (backend.PoolInfo, error) {
 		},
 		Declared: f[12] == "1", Serving: number[int](f[13]) > 0, Pending: number[int](f[14]), Delayed: number[int](f[15]),
 		Running: number[int](f[16]), Starting: number[int](f[17]), Idle: number[int](f[18]), Slots: number[int](f[19]), Blocked: f[20],
+		Oldest: moment(f[21]), Jobs: jobs, Stats: stats,
 	}, nil
+}
+
+// storedOrder is the order in which pools.lua counts a pool's jobs.
+const storedOrder = "PRGSFC"
+
+// parseJobs reads how many jobs are in each status; "" is none, for functions.
+func parseJobs(text string) (map[backend.Status]int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	f, err := netstrings(text)
+	if err != nil || len(f) != len(storedOrder) {
+		return nil, errForeign
+	}
+	jobs := make(map[backend.Status]int)
+	for i := range f {
+		if n := number[int](f[i]); n > 0 {
+			jobs[statuses[storedOrder[i:i+1]]] = n
+		}
+	}
+	return jobs, nil
 }
 
 // watched is a task that goroutines of this process wait for.

@@ -20,7 +20,10 @@ var sources embed.FS
 
 // script is one step: a file of lua/ behind the parts of lua/lib that its first line
 // names.
-type script struct{ name, text, sha string }
+type script struct {
+	name, text, sha string
+	once            bool // doing it twice is not the same as doing it once
+}
 
 func load(name string) *script {
 	text := source(name + ".lua")
@@ -42,7 +45,16 @@ func source(path string) string {
 	return string(data)
 }
 
+// loadOnce is load for a step that is not to be repeated.
+func loadOnce(name string) *script {
+	sc := load(name)
+	sc.once = true
+	return sc
+}
+
 var (
+	scriptAppend   = loadOnce("append")
+	scriptAttempts = load("attempts")
 	scriptAwait    = load("await")
 	scriptBeat     = load("beat")
 	scriptCancel   = load("cancel")
@@ -50,17 +62,20 @@ var (
 	scriptExit     = load("exit")
 	scriptGet      = load("get")
 	scriptJoin     = load("join")
+	scriptJournal  = load("journal")
 	scriptLeave    = load("leave")
 	scriptList     = load("list")
 	scriptLock     = load("lock")
 	scriptLocks    = load("locks")
 	scriptPools    = load("pools")
 	scriptRemove   = load("remove")
+	scriptReport   = loadOnce("report")
 	scriptReserve  = load("reserve")
 	scriptSettle   = load("settle")
 	scriptSubmit   = load("submit")
 	scriptSweep    = load("sweep")
 	scriptWithdraw = load("withdraw")
+	scriptWorkers  = load("workers")
 	scriptYield    = load("yield")
 	scriptYields   = load("yields")
 )
@@ -77,15 +92,11 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 		return nil, err
 	}
 	cmd := redis.NewCmd(ctx, append([]any{"evalsha", sc.sha, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)...)
-	do := s.pipe.do
-	if sc == scriptBeat { // must not wait behind others whose connections are dead
-		do = s.pipe.alone
-	}
-	err := do(ctx, cmd)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed
+	err := s.do(ctx, sc, cmd)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") { // the server restarted, or its scripts were flushed: it did nothing
 		again := append([]any{"eval", sc.text, 2, s.prefix, s.absent, rand.Uint64N(1e14)}, args...)
 		cmd = redis.NewCmd(ctx, again...)
-		err = do(ctx, cmd)
+		err = s.do(ctx, sc, cmd)
 	}
 	switch {
 	case err == nil:
@@ -95,6 +106,24 @@ func (s *store) eval(ctx context.Context, sc *script, args []any) (any, error) {
 	}
 	return nil, s.explain(ctx, sc.name, args, expired(ctx, err))
 }
+
+// do sends a step's command.
+func (s *store) do(ctx context.Context, sc *script, cmd *redis.Cmd) error {
+	switch {
+	case sc == scriptBeat: // must not wait behind others whose connections are dead
+		return s.pipe.alone(ctx, cmd)
+	case sc.once:
+		return s.pipe.do(ctx, once{cmd})
+	}
+	return s.pipe.do(ctx, cmd)
+}
+
+// once is a command that a client which repeats what failed does not repeat: it may have been
+// executed.
+type once struct{ *redis.Cmd }
+
+// NoRetry implements [redis.Cmder].
+func (once) NoRetry() bool { return true }
 
 // expired adds the context's own error to that of a connection whose deadline was the
 // context's: the connection may notice it first.

@@ -180,7 +180,7 @@ func TestNothingIsLeftBehindButPoolsAndCounters(t *testing.T) {
 		name := strings.TrimPrefix(key, "mn:{server-test}:")
 		kind, _, _ := strings.Cut(name, ":")
 		switch kind {
-		case "p", "pools", "meta", "ep", "seq":
+		case "p", "st", "pools", "meta", "ep", "seq":
 		case "z":
 			require.Positive(t, root.PTTL(t.Context(), key).Val(), "%s has no end", key)
 		default:

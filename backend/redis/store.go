@@ -106,7 +106,7 @@ func full(err error) bool {
 // Join implements [backend.Store].
 func (s *store) Join(ctx context.Context, j backend.Session, in backend.Inbox) error {
 	args := []any{
-		schema, j.ID, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
+		schema, j.ID, j.Label, millis(j.Lease), millis(j.Margin), millis(j.Starting), flag(j.Launches),
 		int64(j.Quota.CPU*1000 + 0.5), j.Quota.Memory, len(j.Pools),
 	}
 	for _, p := range j.Pools {

@@ -91,42 +91,90 @@ func optional(s string) []byte {
 }
 
 // fixedPart is what never changes of a task, as records hold it, but for the time of its
-// creation: netstrings of kind, pool, input, parent, depth.
+// creation: netstrings of kind, pool, input, parent, depth, and where it has either of them,
+// which the kind tells, root and trace.
 func fixedPart(t *backend.Submission) []byte {
-	b := make([]byte, 0, 32+len(t.Pool)+len(t.Input)+len(t.Parent))
+	b := make([]byte, 0, 40+len(t.Pool)+len(t.Input)+len(t.Parent)+len(t.Root)+len(t.Trace))
 	add := func(s string) {
 		b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
 		b = append(b, s...)
 	}
-	add(strconv.Itoa(int(t.Kind)))
+	kind, linked := int(t.Kind), t.Root != "" || t.Trace != ""
+	if linked {
+		kind += linkedKind
+	}
+	add(strconv.Itoa(kind))
 	add(t.Pool)
 	b = append(strconv.AppendInt(b, int64(len(t.Input)), 10), ':')
 	b = append(b, t.Input...)
 	add(t.Parent)
 	add(strconv.Itoa(t.Depth))
+	if linked {
+		add(t.Root)
+		add(t.Trace)
+	}
 	return b
 }
 
-// fixedFields is how many fields the fixed part of a record has, and assignmentFields how many
-// lua's assignment: id, the fixed part, lease, attempt, result, yields.
-const (
-	fixedFields      = 6
-	assignmentFields = 1 + fixedFields + 4
-)
+// linkedKind is added to the kind of a fixed part that has root and trace.
+const linkedKind = 2
+
+// fixed is a record's fixed part.
+type fixed struct {
+	backend.Submission
+	created time.Time
+}
+
+// fixedFields is how many fields a fixed part has that begins with this kind.
+func fixedFields(kind string) int {
+	if number[int](kind) > linkedKind {
+		return 8
+	}
+	return 6
+}
+
+// parseFixed reads the fields of a fixed part.
+func parseFixed(f []string) (x fixed, ok bool) {
+	if len(f) == 0 || len(f) != fixedFields(f[0]) {
+		return x, false
+	}
+	x.Kind, x.Pool, x.Input, x.Parent = backend.Kind(number[int](f[0])), f[1], []byte(f[2]), f[3]
+	x.Depth = number[int](f[4])
+	if len(f) > 6 {
+		x.Kind -= linkedKind
+		x.Root, x.Trace = f[5], f[6]
+	}
+	x.created = moment(f[len(f)-1])
+	return x, true
+}
+
+// assignmentFields is how many fields lua's assignment has that begins f: id, the fixed part,
+// lease, attempt, result, yields. If f does not hold the kind it is more than f has.
+func assignmentFields(f []string) int {
+	if len(f) < 2 {
+		return 2
+	}
+	return 1 + fixedFields(f[1]) + 4
+}
 
 // parseAssignment reads lua's assignment.
 func parseAssignment(f []string) (a backend.Assignment, err error) {
-	if len(f) != assignmentFields {
+	end := len(f) - 4
+	if len(f) != assignmentFields(f) {
 		return a, errForeign
 	}
-	l, err := parseLease(f[0], f[7])
+	x, ok := parseFixed(f[1:end])
+	if !ok {
+		return a, errForeign
+	}
+	l, err := parseLease(f[0], f[end])
 	if err != nil {
 		return a, err
 	}
 	return backend.Assignment{
-		Lease: l, Kind: backend.Kind(number[int](f[1])), Pool: f[2], Input: []byte(f[3]), Parent: f[4],
-		Depth: number[int](f[5]), Created: moment(f[6]), Attempt: number[int](f[8]), Result: optional(f[9]),
-		Yields: number[uint64](f[10]),
+		Lease: l, Kind: x.Kind, Pool: x.Pool, Input: x.Input, Parent: x.Parent, Depth: x.Depth, Root: x.Root,
+		Trace: x.Trace, Created: x.created, Attempt: number[int](f[end+1]), Result: optional(f[end+2]),
+		Yields: number[uint64](f[end+3]),
 	}, nil
 }
 
@@ -160,8 +208,9 @@ func parseTask(id string, reply []any) (*backend.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	fixed, err := netstrings(f["D"])
-	if err != nil || len(fixed) != fixedFields {
+	fields, err := netstrings(f["D"])
+	x, ok := parseFixed(fields)
+	if err != nil || !ok {
 		return nil, fmt.Errorf("%w: task %q has no readable fixed part", errForeign, id)
 	}
 	var began string
@@ -169,16 +218,34 @@ func parseTask(id string, reply []any) (*backend.Task, error) {
 		began = terms[3]
 	}
 	t := &backend.Task{
-		ID: id, Kind: backend.Kind(number[int](fixed[0])), Pool: fixed[1], Status: st, Version: number[uint64](f["v"]),
-		Input: []byte(fixed[2]), Parent: fixed[3], Depth: number[int](fixed[4]), Result: optional(f["r"]),
+		ID: id, Kind: x.Kind, Pool: x.Pool, Status: st, Version: number[uint64](f["v"]), Input: x.Input, Parent: x.Parent,
+		Depth: x.Depth, Root: x.Root, Trace: x.Trace, Slot: lastSlot(f["L"], f["Z"], f["g"]), Result: optional(f["r"]),
 		Yields: number[uint64](f["y"]), Failure: failure(f["f"], f["fd"], f["fn"]), Attempt: number[int](f["a"]),
 		Errors: number[int](f["e"]), Crashes: number[int](f["x"]), Locks: locks, Removing: f["m"] == "1",
-		Created: moment(fixed[5]), Started: moment(began), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
+		Created: x.created, Started: moment(began), Ended: moment(f["z"]), NotBefore: moment(f["n"]),
 	}
 	if why, ok := f["?"]; ok {
 		t.Reason, err = parseReason(t, why)
 	}
 	return t, err
+}
+
+// lastSlot is the slot of the newest attempt, from the fields in which a record may keep its
+// lease; see lua/lib/task.lua.
+func lastSlot(held, settled, unsettled string) (slot string) {
+	if l, err := parseLease("", held); err == nil {
+		return l.Slot
+	}
+	if settled != "" {
+		settled = settled[1:] // the status is before it
+	}
+	newest := uint64(0)
+	for _, text := range []string{settled, unsettled} {
+		if l, err := parseLease("", text); err == nil && l.Epoch > newest {
+			newest, slot = l.Epoch, l.Slot
+		}
+	}
+	return slot
 }
 
 // parseReason words why a task is PENDING, from what get.lua knows of its pool.

@@ -1,6 +1,6 @@
 --! base fast pool task slot
 -- Joins a session, or replaces what it said before.
--- ARGV: version of the schema, session, lease ms, margin ms, starting ms, launches 0/1, quota mCPU, quota bytes,
+-- ARGV: version of the schema, session, its label, lease ms, margin ms, starting ms, launches 0/1, quota mCPU, quota bytes,
 --       number of pools, then each pool's spec: name, kind, max, spare, mCPU, bytes,
 --       timeout ms, grace ms, retries, crash budget, kept yields, max pending
 -- Answers 'OK', or a refusal: 'newer' and the netstring of the version stored, or 'foreign'
@@ -15,7 +15,7 @@ local function mismatch(key, want)
 end
 
 local types = {
-  pools = 'set', lease = 'zset', slots = 'hash', ses = 'zset', sx = 'hash', lk = 'hash', lkx = 'zset',
+  pools = 'set', lease = 'zset', slots = 'hash', ses = 'zset', sx = 'hash', sn = 'hash', lk = 'hash', lkx = 'zset',
   meta = 'hash', ep = 'string', seq = 'string',
 }
 for key, want in pairs(types) do
@@ -34,6 +34,7 @@ if tonumber(stored) > version then return 'newer' .. pack({ stored }) end
 local function poolmismatch(name)
   local kinds = {
     p = 'hash', q = 'zset', dl = 'zset', idle = 'zset', lent = 'zset', run = 'hash', sl = 'zset', sv = 'set', la = 'set',
+    st = 'hash',
     ['x:P'] = 'zset', ['x:R'] = 'zset', ['x:G'] = 'zset', ['x:S'] = 'zset', ['x:F'] = 'zset', ['x:C'] = 'zset',
   }
   for kind, want in pairs(kinds) do
@@ -41,7 +42,7 @@ local function poolmismatch(name)
     if refusal then return refusal end
   end
 end
-local names = at + 8
+local names = at + 9
 for i = 0, tonumber(ARGV[names]) - 1 do
   local refusal = poolmismatch(ARGV[names + 1 + 12 * i])
   if refusal then return refusal end
@@ -49,7 +50,7 @@ end
 
 call('ZREM', P .. 'lease', '') -- a write that memory limits allow: what follows is then allowed too
 call('HSET', P .. 'meta', 'v', version)
-local id = arg()
+local id, label = arg(), arg()
 local s = { le = num(), ma = num(), st = num(), la = num(), pools = {} }
 call('HSET', P .. 'meta', 'qcpu', arg(), 'qmem', arg())
 local old = session(id)
@@ -70,6 +71,7 @@ for i = 1, num() do
   if s.la == 1 then call('SADD', P .. 'la:' .. spec.name, id) end
 end
 call('HSET', P .. 'sx', id, pack({ s.le, s.ma, s.st, s.la, unpack(s.pools) }))
+if label ~= '' then call('HSET', P .. 'sn', id, label) else call('HDEL', P .. 'sn', id) end
 call('ZADD', P .. 'ses', NOW + s.le + s.ma, id)
 hintall()
 flush()

@@ -1,7 +1,7 @@
 --! base fast submit pool task slot
 -- Stores tasks, each PENDING in its queue or RUNNING with an idle worker, and reserves slots.
 -- ARGV: session, number of tasks, then for each: id, kind, pool, depth, D of lib/task.lua but for
---       the time, number of locks, locks
+--       the time of creation, number of locks, locks
 -- Answers a list with one string for each: '' stored, '=' existing, either with 'S' and the
 -- ID of a slot that is reserved for the session to launch, or an error: 'kind', 'exists', 'full', or 'lock' with the
 -- netstrings of key and holder. A string instead of the list: 'session'.

@@ -15,7 +15,10 @@ local function repair(what, id, aside, f, ...)
 end
 
 for _, id in ipairs(limit > 0 and call('ZRANGEBYSCORE', P .. 'ses', '-inf', NOW, 'LIMIT', 0, limit) or {}) do
-  local function aside() call('HDEL', P .. 'sx', id) end
+  local function aside()
+    call('HDEL', P .. 'sx', id)
+    call('HDEL', P .. 'sn', id)
+  end
   repair('session', id, aside, endsession, id, 'its process sent no heartbeat in time')
 end
 
@@ -27,7 +30,7 @@ local function due(id)
   end
   local s = slot(t.g)
   if t.w > 0 and NOW >= t.w then
-    unlease(t)
+    unsettled(t)
     local note = 'its handler did not return within the grace'
     fail(t, { 'f', 'timeout', 'fd', '', 'fn', note }, false, 0)
     if s then killslot(t.g, s, 'killed: ' .. note) end

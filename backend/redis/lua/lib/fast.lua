@@ -82,6 +82,7 @@ local function touchended(t)
   local record = ''
   if not t.m then
     record = pack(call('HGETALL', P .. 't:' .. t.id))
+    if t.L then record = record .. pack({ 'g', t.L }) end -- which a settlement notes after this
     if #record > ENDING then record = '' end
   end
   for _, instance in ipairs(unpackn(t.E)) do tell(instance, { 'E', t.id, record }) end

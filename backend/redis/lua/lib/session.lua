@@ -1,5 +1,5 @@
--- Sessions: settings in the hash "sx", and in the sorted set "ses" by the time
--- at which their silence has been too long.
+-- Sessions: settings in the hash "sx", labels in the hash "sn", and in the sorted set "ses" by
+-- the time at which their silence has been too long.
 
 -- orphan cancels a call whose caller is gone: nothing is left to deliver to.
 local function orphan(id)
@@ -31,6 +31,7 @@ local function endsession(id, note)
   call('ZREM', P .. 'ses', id)
   local s = session(id)
   call('HDEL', P .. 'sx', id)
+  call('HDEL', P .. 'sn', id)
   if not s then return end
   for _, name in ipairs(s.pools) do
     call('SREM', P .. 'sv:' .. name, id)

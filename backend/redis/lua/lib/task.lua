@@ -1,11 +1,13 @@
 -- Tasks: their record, a hash at t:<id>, with short field names because there are many:
 --   k kind (1: a job; a call has none)  p pool  s status (P R G S F C)  v version
---   D what never changes, netstrings of: kind (1 job, 2 function), pool, input, parent, depth, created
+--   D what never changes, netstrings of: kind (1 job, 2 function), pool, input, parent, depth, created; where there is a
+--     root or a trace, of: kind (3 job, 4 function), pool, input, parent, depth, root, trace, created
 --   d depth, if it is not 0  o session that called
 --   r result or newest yield  y its number  f failure code  fd its detail  fn its note
 --   a attempts  e errors  x crashes  n not before  z ended
 --   X terms of the newest lease, "op of the claim|killed at|margin|started"
 --   R slot reserved with it  Z status and lease of the last settlement, if L is not that
+--   g lease of the last attempt that ended without a settlement; which of the three is the newest their epochs tell
 --   l locks held (netstrings)  m removing  W who waits for a change, E for the end (netstrings)
 --   while leased, and for a call that its worker has settled on the warm path: L lease "epoch:nonce:slot"; once cancelled: w killed at
 
@@ -14,15 +16,16 @@ local function tkey(id) return P .. 't:' .. id end
 local function load(id)
   local r = call('HMGET', tkey(id), 'k', 'p', 's', 'v', 'd', 'o', 'a', 'e', 'x', 'y', 'l', 'm', 'W', 'L', 'w', 'X', 'E')
   if not r[3] then return nil end
-  local killat, margin, slot_
+  local killat, margin, began, slot_
   if r[14] then
     slot_ = string.match(r[14], '^%d+:%d+:(.*)$')
-    killat, margin = string.match(r[16], '^%d+|(%d+)|(%d+)|')
+    killat, margin, began = string.match(r[16], '^%d+|(%d+)|(%d+)|(%d+)')
   end
   return {
     id = id, k = r[1] or '2', p = r[2], s = r[3], v = tonumber(r[4]), d = tonumber(r[5] or 0), o = r[6],
     a = tonumber(r[7] or 0), e = tonumber(r[8] or 0), x = tonumber(r[9] or 0), y = tonumber(r[10] or 0),
     l = r[11], m = r[12], W = r[13], E = r[17], L = r[14], g = slot_, w = tonumber(r[15] or killat or 0), M = tonumber(margin or 0),
+    began = began,
   }
 end
 
@@ -61,7 +64,7 @@ end
 local function remove(t)
   forget(t.id)
   call('ZREM', index(t.s, t.p), t.id)
-  call('UNLINK', tkey(t.id), P .. 'y:' .. t.id)
+  call('UNLINK', tkey(t.id), P .. 'y:' .. t.id, P .. 'at:' .. t.id, P .. 'j:' .. t.id, P .. 'j1:' .. t.id, P .. 'j2:' .. t.id)
   touch(t)
 end
 
@@ -96,6 +99,21 @@ end
 local function unlease(t)
   call('ZREM', P .. 'lease', t.id)
   call('HDEL', P .. 'run:' .. t.p, t.id)
+end
+
+-- unsettled does so for a task whose worker says nothing of the end.
+local function unsettled(t)
+  unlease(t)
+  call('HSET', tkey(t.id), 'g', t.L)
+end
+
+-- KEPT is backend.KeptAttempts.
+local KEPT = 20
+
+-- past keeps the attempt that a job has just failed, because it is tried again.
+local function past(t, failure)
+  call('RPUSH', P .. 'at:' .. t.id, pack({ t.a, t.g, t.began, NOWS, failure[2], failure[4], failure[6] }, 7))
+  call('LTRIM', P .. 'at:' .. t.id, -KEPT, -1)
 end
 
 -- storeyields stores those yields of a running job that are new to it; each is number and
@@ -198,7 +216,8 @@ local function promote(name, limit)
   return #due
 end
 
--- fail ends an unleased attempt with a failure, for ever or until the next attempt.
+-- fail ends an unleased attempt with a failure, for ever or until the next attempt. failure are the fields f, fd
+-- and fn with their values.
 local function fail(t, failure, retry, delay)
   if t.s == 'G' then -- a cancelled run did not fail
     finish(t, 'C', { 'e', t.e, 'x', t.x })
@@ -212,6 +231,7 @@ local function fail(t, failure, retry, delay)
       call('UNLINK', tkey(t.id)) -- nobody wants it any more
       return
     end
+    if t.k == '1' then past(t, failure) end
     touch(t)
     enqueue(t, delay)
   else
@@ -233,7 +253,7 @@ end
 
 -- lose ends the attempt of a task whose worker is gone.
 local function lose(t, note)
-  unlease(t)
+  unsettled(t)
   t.x = t.x + 1
   local delay = 0
   if t.x > 1 then delay = math.min(1000 * 2 ^ math.min(t.x - 2, 10), 60000) end
