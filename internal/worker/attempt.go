@@ -62,6 +62,13 @@ func (a *Attempt) endWait() (told bool) {
 	return a.cause != nil || a.over
 }
 
+// isWaiting reports whether the attempt has not begun.
+func (a *Attempt) isWaiting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting
+}
+
 // Context is the handler's context. It ends when the attempt is to stop, and when
 // the handler has returned.
 func (a *Attempt) Context() context.Context {

@@ -44,9 +44,7 @@ func (p *Process) Drain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, a := range p.running() {
-		a.stop(p.Causes.Draining)
-	}
+	p.stopRunning()
 	// The attempts' own grace ends first; this is for those stopped earlier with a
 	// longer one.
 	bounded, cancel := context.WithTimeout(context.Background(), p.DrainGrace+time.Second)
@@ -58,6 +56,22 @@ func (p *Process) Drain(ctx context.Context, err error) error {
 		}
 	}
 	return err
+}
+
+// stopRunning tells all attempts to stop: those first that have not begun, because when the
+// one before them obeys they would.
+func (p *Process) stopRunning() {
+	var begun []*Attempt
+	for _, a := range p.running() {
+		if !a.isWaiting() {
+			begun = append(begun, a)
+			continue
+		}
+		a.stop(p.Causes.Draining)
+	}
+	for _, a := range begun {
+		a.stop(p.Causes.Draining)
+	}
 }
 
 // await waits until ended holds; it is told by closing *signal.

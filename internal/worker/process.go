@@ -66,13 +66,13 @@ type Process struct {
 	watch      *time.Timer // of batches
 	watching   atomic.Bool // it is set
 	journal    *journal
+	tallies    map[string]*poolTally // one for each pool
 
 	mu        sync.Mutex
-	tallies   map[string]*backend.Stats // by pool: of workers that have left, until the next report
-	workers   map[string]*worker        // by slot
-	draining  bool                      // no more claims for jobs
-	jobsEnded chan struct{}             // made by a drain; closed when no job's worker is left
-	allEnded  chan struct{}             // likewise, for all workers
+	workers   map[string]*worker // by slot
+	draining  bool               // no more claims for jobs
+	jobsEnded chan struct{}      // made by a drain; closed when no job's worker is left
+	allEnded  chan struct{}      // likewise, for all workers
 }
 
 // NewProcess returns a process without workers. Its session must be joined by the caller.
@@ -81,7 +81,10 @@ func NewProcess(c Config) *Process {
 		Config:  c,
 		born:    time.Now(),
 		workers: make(map[string]*worker),
-		tallies: make(map[string]*backend.Stats),
+		tallies: make(map[string]*poolTally),
+	}
+	for name := range c.Pools {
+		p.tallies[name] = new(poolTally)
 	}
 	p.journal = newJournal(c.Store, c.Limits, func(err error) {
 		p.Logger.Warn("mn: entries of runs' logs not stored", "error", err)
@@ -111,7 +114,7 @@ func (p *Process) enter(w *worker) bool {
 func (p *Process) leave(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.takeTally()
+	w.handOn()
 	if p.workers[w.slot.ID] == w {
 		delete(p.workers, w.slot.ID)
 	}

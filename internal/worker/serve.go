@@ -30,7 +30,7 @@ type worker struct {
 	timer    *time.Timer // of the timeouts
 	armed    bool        // timer is running
 	batch    batch
-	tally    tally
+	tally    *tally // nil before the first end, and for a job's
 
 	// What follows belongs to the worker's goroutine. next is the claim that went with the
 	// last settlement, if one did.
@@ -141,8 +141,8 @@ func (w *worker) unregister(as ...*Attempt) {
 func (w *worker) ended(as []*Attempt, ends []backend.Settlement) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, a := range as {
-		w.count(a, ends[i].Outcome)
+	w.count(as, ends)
+	for _, a := range as {
 		w.drop(a)
 	}
 }

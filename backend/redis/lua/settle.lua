@@ -1,4 +1,4 @@
---! base fast settle pool task slot claim
+--! settleone base fast settle pool task slot claim
 -- Ends attempts, and then claims the next tasks for workers.
 -- ARGV: number of claims, then for each: pool, the waiting worker, how many at most; then
 --       number of ends, then for each: id, lease, outcome (1 succeeded, 2 failed, 3 released, S succeeded

@@ -1,4 +1,4 @@
---! base fast submit pool task slot
+--! submitone base fast submit pool task slot
 -- Stores tasks, each PENDING in its queue or RUNNING with an idle worker, and reserves slots.
 -- ARGV: session, number of tasks, then for each: id, kind, pool, depth, D of lib/task.lua but for
 --       the time of creation, number of locks, locks
