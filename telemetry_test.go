@@ -129,15 +129,17 @@ func TestTelemetryIsToldOfEachCallOfAMapWhenItsResultComes(t *testing.T) {
 				}
 			}
 		}
+		early := make(chan int, 1)
 		go func() {
 			pass(5500 * time.Millisecond)
-			require.Len(t, w.sends.entries(), 5, "the first result in order is not there yet, five others are")
+			early <- len(w.sends.entries())
 		}()
 		n := 0
 		for range slow.On(app).Map(t.Context(), inputs) {
 			n++
 		}
 		require.Equal(t, 10, n)
+		require.Equal(t, 5, <-early, "calls had ended when the first result in order was not there yet")
 		ends := w.sends.entries()
 		require.Len(t, ends, 10)
 		failed := 0
@@ -203,7 +205,7 @@ func TestTelemetryIsToldHowAttemptsEnd(t *testing.T) {
 				ends := w.attempts.entries()
 				require.Len(t, ends, 1, "two minutes later")
 				if c.is != nil {
-					require.Equal(t, c.is, ends[0]) //nolint:testifylint // the error itself, not what wraps it
+					require.Equal(t, c.is, ends[0])
 				} else {
 					require.ErrorContains(t, ends[0], c.text)
 				}

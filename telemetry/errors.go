@@ -70,20 +70,24 @@ func sendErrorType(err error) string {
 	return typeOther
 }
 
+// attemptTypes are the types of what ends attempts other than their handlers.
+var attemptTypes = []struct {
+	is  error
+	typ string
+}{
+	{mn.ErrTimeout, typeTimeout}, {mn.ErrJobCancelled, typeCancelled}, {mn.ErrDraining, typeDraining}, {mn.ErrLeaseLost, typeLease},
+}
+
 // attemptErrorType is the error.type of an attempt. What ended it comes as it is: an error
 // of the handler may wrap the same, for example that of a call which it has made.
 func attemptErrorType(err error) string {
-	switch err { //nolint:errorlint // see above
-	case nil:
+	if err == nil {
 		return ""
-	case mn.ErrTimeout:
-		return typeTimeout
-	case mn.ErrJobCancelled:
-		return typeCancelled
-	case mn.ErrDraining:
-		return typeDraining
-	case mn.ErrLeaseLost:
-		return typeLease
+	}
+	for i := range attemptTypes {
+		if err == attemptTypes[i].is { //nolint:errorlint // see above
+			return attemptTypes[i].typ
+		}
 	}
 	if run, ok := err.(*mn.RunError); ok && run.Panicked() { //nolint:errorlint // see above
 		return typePanic

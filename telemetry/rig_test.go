@@ -48,7 +48,7 @@ func newRig(t *testing.T, defs []mn.Definition, opts ...telemetry.Option) *rig {
 		metrics: metric.NewManualReader(), clientMetrics: metric.NewManualReader(),
 	}
 	store := memory.New()
-	make := func(spans *tracetest.SpanRecorder, reader metric.Reader) (*telemetry.Telemetry, trace.TracerProvider) {
+	open := func(spans *tracetest.SpanRecorder, reader metric.Reader) (*telemetry.Telemetry, trace.TracerProvider) {
 		tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 		tel, err := telemetry.New(append([]telemetry.Option{
 			telemetry.WithTracerProvider(tracers),
@@ -58,8 +58,8 @@ func newRig(t *testing.T, defs []mn.Definition, opts ...telemetry.Option) *rig {
 		return tel, tracers
 	}
 	var tracers trace.TracerProvider
-	r.ofClient, tracers = make(r.sent, r.clientMetrics)
-	r.ofWorker, _ = make(r.executed, r.metrics)
+	r.ofClient, tracers = open(r.sent, r.clientMetrics)
+	r.ofWorker, _ = open(r.executed, r.metrics)
 	r.tracer = tracers.Tracer("program")
 	r.worker = mntest.NewWith(t, mn.Config{Name: "shop", Backend: store, Definitions: defs, Telemetry: r.ofWorker})
 	r.client = mntest.NewWith(t, mn.Config{
@@ -118,7 +118,7 @@ func (r *rig) tree() string {
 func attributes(attrs []attribute.KeyValue) map[string]string {
 	m := map[string]string{}
 	for _, a := range attrs {
-		m[string(a.Key)] = a.Value.Emit()
+		m[string(a.Key)] = a.Value.String()
 	}
 	return m
 }

@@ -125,6 +125,7 @@ func TestAttemptsOfARetriedJobAreSideBySideAndLinkedToItsStart(t *testing.T) {
 		for i, s := range r.executed.Ended() {
 			attrs := attributes(s.Attributes())
 			require.Equal(t, fmt.Sprint(i+1), attrs["mn.attempt"])
+			require.Equal(t, i == 0, attrs["mn.queue.wait"] != "", "only a first attempt has waited")
 			if i == 2 {
 				require.Equal(t, codes.Unset, s.Status().Code)
 				require.Empty(t, s.Events())
