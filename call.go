@@ -142,6 +142,7 @@ type call struct {
 	ch        chan backend.Result // room for one
 	waitApart bool                // the handler itself does not wait: its worker is not lent
 	begun     atomic.Bool         // the backend has it
+	end       func(error)         // tells the telemetry of the end, or nil
 	sub       [1]backend.Submission
 }
 
@@ -164,8 +165,15 @@ func (c *call) submission(s backend.Submission) []backend.Submission {
 // free ends c. Nothing may be on its way to it.
 func (c *call) free() {
 	used := &c.app.calls.used
-	c.app, c.attempt, c.id, c.sub[0] = nil, nil, "", backend.Submission{}
+	c.app, c.attempt, c.id, c.end, c.sub[0] = nil, nil, "", nil, backend.Submission{}
 	used.Put(c)
+}
+
+// tell tells the telemetry that the call has ended without being waited for.
+func (c *call) tell(err error) {
+	if c.end != nil {
+		c.end(err)
+	}
 }
 
 func (c *call) receive(_ []int, rs []backend.Result) { c.ch <- rs[0] }

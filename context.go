@@ -85,20 +85,21 @@ func TaskID(ctx context.Context) string {
 const workerAttr = "mn.worker"
 
 // Logger returns the app's logger with the task's attributes: "mn.kind", "mn.name",
-// "mn.id", "mn.attempt" and "mn.worker". What is written to it goes to the run's log as well,
-// which [App.Logs] shows: a job's own, or that of the job for which a call is made. Outside a
-// handler it is the logger of the app that ctx carries, or slog's default.
+// "mn.id", "mn.attempt" and "mn.worker", and those of Config.Telemetry, such as the trace's ID.
+// What is written to it goes to the run's log as well, which [App.Logs] shows: a job's own, or
+// that of the job for which a call is made. Outside a handler it is the logger of the app that
+// ctx carries, or slog's default.
 func Logger(ctx context.Context) *slog.Logger {
 	a := attemptFrom(ctx)
 	if a == nil {
 		if app := appFrom(ctx); app != nil {
-			return app.cfg.Logger
+			return app.cfg.Logger.With(app.logAttrs(ctx)...)
 		}
 		return slog.Default()
 	}
 	app := a.Process().Owner.(*App)
 	l := app.cfg.Logger.With("mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt,
-		workerAttr, a.Lease.Slot)
+		workerAttr, a.Lease.Slot).With(app.logAttrs(ctx)...)
 	if app.cfg.RunLog.Off || root(a) == "" {
 		return l
 	}

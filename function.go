@@ -119,7 +119,7 @@ func (f *Function[In, Out]) begin(ctx context.Context, in In) (*call, error) {
 		c.free()
 		return nil, err
 	}
-	c.id = sub.ID
+	c.id, c.end = sub.ID, app.traceSend(ctx, &f.def.definition, &sub)
 	app.calls.add(c.id, c, 0)
 	answers, err := app.submit(ctx, c.submission(sub))
 	if err != nil { // the backend may have it nevertheless
@@ -133,7 +133,9 @@ func (f *Function[In, Out]) begin(ctx context.Context, in In) (*call, error) {
 	}
 	if err != nil {
 		app.calls.take(c.id) // a result that came nevertheless finds nobody
-		return nil, outward(err, fmt.Sprintf("call of function %q", f.def.name))
+		err = outward(err, fmt.Sprintf("call of function %q", f.def.name))
+		c.tell(err)
+		return nil, err
 	}
 	return c, nil
 }
@@ -181,14 +183,18 @@ func rootOf(a *worker.Attempt) string {
 }
 
 // finish waits for a call and decodes its result. It ends c.
-func (f *Function[In, Out]) finish(ctx context.Context, c *call) (Out, error) {
-	app := c.app
+func (f *Function[In, Out]) finish(ctx context.Context, c *call) (out Out, err error) {
+	app, end := c.app, c.end
 	r, err := c.wait(ctx, f.def.name)
 	if err != nil {
-		var none Out
-		return none, fmt.Errorf("mn: call of function %q: %w", f.def.name, err)
+		err = fmt.Errorf("mn: call of function %q: %w", f.def.name, err)
+	} else {
+		out, err = f.result(app, &r)
 	}
-	return f.result(app, &r)
+	if end != nil {
+		end(err)
+	}
+	return out, err
 }
 
 // result turns the end of a call into what its caller gets.
@@ -232,6 +238,7 @@ func (f *Function[In, Out]) Go(ctx context.Context, in In) *Future[Out] {
 		fut.out, fut.err = f.finish(ctx, c)
 	}) {
 		fut.err = ErrAppClosed
+		c.tell(fut.err)
 		close(fut.done)
 	}
 	return fut

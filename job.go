@@ -169,14 +169,26 @@ func (j *Job[In, Out]) Start(ctx context.Context, in In, opts ...StartOption) (J
 	}
 	sub := backend.Submission{ID: string(o.id), Kind: backend.Job, Pool: j.def.name, Input: data, Locks: o.locks}
 	sub.Parent, sub.Depth = parent(attemptFrom(ctx))
-	answers, err := app.submit(ctx, []backend.Submission{sub})
-	if err != nil {
-		return "", outward(err, fmt.Sprintf("start of job %q", j.def.name))
-	}
-	if err := answers[0].Err; err != nil {
-		return "", outward(err, fmt.Sprintf("start of job %q", j.def.name))
+	if err := app.startRun(ctx, &j.def.definition, sub); err != nil {
+		return "", err
 	}
 	return o.id, nil
+}
+
+// startRun submits a run.
+func (a *App) startRun(ctx context.Context, d *definition, sub backend.Submission) error {
+	end := a.traceSend(ctx, d, &sub)
+	answers, err := a.submit(ctx, []backend.Submission{sub})
+	if err == nil {
+		err = answers[0].Err
+	}
+	if err != nil {
+		err = outward(err, fmt.Sprintf("start of job %q", d.name))
+	}
+	if end != nil {
+		end(err)
+	}
+	return err
 }
 
 // maxLockKey bounds a lock key's length in bytes.

@@ -94,7 +94,8 @@ type mapper[In, Out any] struct {
 	news    atomic.Bool   // likewise
 	mu      sync.Mutex
 	arrived []mapArrival
-	under   []int // numbers that are being submitted
+	under   []int               // numbers that are being submitted
+	ends    map[int]func(error) // tell the telemetry of the ends of calls; nil without it
 
 	sending sync.Mutex // guards what follows; held while a batch is submitted
 	batch   []backend.Submission
@@ -156,6 +157,9 @@ func (m *mapper[In, Out]) grow() {
 }
 
 func (m *mapper[In, Out]) receive(numbers []int, rs []backend.Result) {
+	if m.app.cfg.Telemetry != nil {
+		m.traceResults(numbers, rs)
+	}
 	m.mu.Lock()
 	for i, number := range numbers {
 		m.arrived = append(m.arrived, mapArrival{number: number, res: rs[i]})
@@ -168,6 +172,9 @@ func (m *mapper[In, Out]) receive(numbers []int, rs []backend.Result) {
 }
 
 func (m *mapper[In, Out]) arrive(a mapArrival) {
+	if m.app.cfg.Telemetry != nil {
+		m.traceEnd(a.number, a.err)
+	}
 	m.mu.Lock()
 	m.arrived = append(m.arrived, a)
 	m.mu.Unlock()
@@ -308,5 +315,8 @@ func (m *mapper[In, Out]) stop() {
 	}
 	if len(ids) > 0 {
 		m.app.cancelCalls(ids)
+	}
+	if m.app.cfg.Telemetry != nil {
+		m.traceStop()
 	}
 }

@@ -27,6 +27,9 @@ func (m *mapper[In, Out]) put(in In) {
 		m.arrive(mapArrival{number: number, err: err})
 		return
 	}
+	if end := m.app.traceSend(m.ctx, &m.f.def.definition, &sub); end != nil {
+		m.traceBegin(number, end)
+	}
 	m.sending.Lock()
 	defer m.sending.Unlock()
 	m.batch = append(m.batch, sub)

@@ -41,6 +41,9 @@ type Config struct {
 	// Logger gets what the app itself has to say, and is what [Logger] builds on.
 	// Default: slog.Default().
 	Logger *slog.Logger
+	// Telemetry is told of starts, calls and attempts, for traces and metrics. Default:
+	// nothing is, and that costs nothing.
+	Telemetry Telemetry
 	// RunLog bounds what is kept of each run's log. Default: 1000 lines, 256 KiB, from level
 	// Info on.
 	RunLog RunLog
@@ -92,6 +95,7 @@ type App struct {
 	role        *provisioner.Worker // the slot that this process serves, if it was launched as a worker
 	guest       *guest              // of its provisioner; nil if that does nothing here
 
+	blame   sync.Once  // a fault of the telemetry was reported
 	joining sync.Mutex // one Join at a time
 	left    bool       // no more of them; guarded by joining
 	session backend.Session
@@ -247,7 +251,7 @@ func (a *App) build() {
 		hardware[name] = provisioner.Resources{CPU: d.settings.cpu, Memory: int64(d.settings.memory)}
 		pools[name] = &worker.Pool{
 			Spec: d.spec(), Cooldown: d.settings.cooldown, SyncYields: d.settings.syncYields,
-			Invoke:     func(at *worker.Attempt) ([]byte, error) { return a.invoke(d, at) },
+			Invoke:     func(at *worker.Attempt) ([]byte, error) { return a.execute(d, at) },
 			Invoked:    a.noteCall,
 			RetryDelay: d.retryDelay,
 		}

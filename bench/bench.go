@@ -18,16 +18,18 @@ type bench struct {
 	fleet       *fleet // likewise
 	twin        *twin
 	bytesPerJob float64
+	// What telemetry costs.
+	measured, traced observed
 }
 
 func openBench(o *options) (*bench, error) {
-	b := &bench{options: o}
+	b := &bench{options: o, measured: observed{name: "metrics"}, traced: observed{name: "metrics and spans", spans: true}}
 	var err error
 	if b.medium, err = o.driver.open(); err != nil {
 		return nil, err
 	}
 	if b.floors, err = newFloors(b.medium, callers); err == nil {
-		b.program, err = newProgram(b.medium.backend, "bench")
+		b.program, err = newProgram(b.medium.backend, "bench", nil)
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.close())
@@ -48,13 +50,14 @@ func (b *bench) close() (err error) {
 	if b.program != nil {
 		err = errors.Join(err, b.program.close())
 	}
+	err = errors.Join(err, b.measured.close(), b.traced.close())
 	return errors.Join(err, b.floors.close(), b.medium.close())
 }
 
 // measures lists all measures in the order of the table. Those with stored jobs
 // come last, because the heap is large from then on.
 func (b *bench) measures() []measure {
-	return slices.Concat(b.taskMeasures(), b.fleetMeasures(), b.storedMeasures())
+	return slices.Concat(b.taskMeasures(), b.observedMeasures(), b.fleetMeasures(), b.storedMeasures())
 }
 
 func (b *bench) taskMeasures() []measure {

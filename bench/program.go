@@ -29,14 +29,14 @@ type program struct {
 	born time.Time     // what times are counted from
 }
 
-func newProgram(place backend.Backend, name string) (*program, error) {
+func newProgram(place backend.Backend, name string, t mn.Telemetry) (*program, error) {
 	p := &program{spun: make(chan float64, 1), next: make(chan struct{}, 1), born: time.Now()}
 	noop := mn.NewFunction("noop", func(_ context.Context, in number) (number, error) { return in, nil }, mn.MaxWorkers(callers))
 	run := mn.NewJob(runName, func(context.Context, number, func(number) bool) error { return nil })
 	spin := mn.NewJob("spin", p.handleSpin)
 	echo := mn.NewJob("echo", p.handleEcho)
 	app, err := mn.New(mn.Config{
-		Name: name, Backend: place, Definitions: []mn.Definition{noop, run, spin, echo},
+		Name: name, Backend: place, Definitions: []mn.Definition{noop, run, spin, echo}, Telemetry: t,
 	})
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func newShelf(ctx context.Context, place backend.Backend, name string, n int) (*
 	}
 	rand.Shuffle(len(s.spread), func(i, j int) { s.spread[i], s.spread[j] = s.spread[j], s.spread[i] })
 	s.few = s.spread[:pageSize]
-	if s.program, err = newProgram(place, name); err != nil {
+	if s.program, err = newProgram(place, name, nil); err != nil {
 		return nil, err
 	}
 	s.starts.program = s.program

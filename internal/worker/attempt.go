@@ -33,6 +33,13 @@ type Attempt struct {
 	release context.CancelCauseFunc // ends cleanup
 	yields  *yields                 // of a job
 	lending atomic.Pointer[lending] // nil while the handler has not waited for calls
+	seen    atomic.Pointer[observation]
+}
+
+// observation is what Observe was given.
+type observation struct {
+	ctx  context.Context
+	left func(cause error)
 }
 
 func (w *worker) newAttempt(as *backend.Assignment) *Attempt {
@@ -67,7 +74,29 @@ func (a *Attempt) isWaiting() bool {
 
 // Context is the handler's context. It ends when the attempt is to stop, and when
 // the handler has returned.
-func (a *Attempt) Context() context.Context { return &a.ctx }
+func (a *Attempt) Context() context.Context {
+	if seen := a.seen.Load(); seen != nil {
+		return seen.ctx
+	}
+	return &a.ctx
+}
+
+// Observe is for who calls the handler: it makes ctx, which must be made from Context, the
+// handler's context, and left be called if the attempt ends although its handler has not
+// returned, with the cause.
+func (a *Attempt) Observe(ctx context.Context, left func(cause error)) {
+	a.seen.Store(&observation{ctx, left})
+	if a.isOver() { // it was killed just before
+		a.leave()
+	}
+}
+
+// leave tells that the attempt has ended without its handler.
+func (a *Attempt) leave() {
+	if seen := a.seen.Load(); seen != nil {
+		seen.left(context.Cause(&a.ctx))
+	}
+}
 
 // Cause is why the attempt was told to stop; nil if it was not.
 func (a *Attempt) Cause() error {
@@ -88,7 +117,7 @@ func (a *Attempt) Cleanup() context.Context {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.cleanup == nil {
-		a.cleanup, a.release = context.WithCancelCause(context.WithoutCancel(&a.ctx))
+		a.cleanup, a.release = context.WithCancelCause(context.WithoutCancel(a.Context()))
 		if a.over {
 			a.release(context.Canceled)
 		}
@@ -162,6 +191,7 @@ func (a *Attempt) end(told error) (cause error, ok bool) { //nolint:revive // th
 func (a *Attempt) kill() {
 	// Its end comes before its handler can hear of it, and settle.
 	if _, ok := a.end(a.worker.proc.Causes.Lost); ok {
+		a.leave()
 		a.worker.unregister(a)
 	}
 }

@@ -144,6 +144,7 @@ func (a *Attempt) abandon() {
 	}
 	p.Logger.Error("mn: handler did not return within its grace; its attempt is ended and its goroutine left running",
 		"pool", a.Pool, "id", a.Lease.Task, "cause", cause, "stack", a.stack())
+	a.leave()
 	if a.offer == nil {
 		w.kill() // its goroutine is not coming back, so nothing may be claimed for it
 		w.dissolve()
