@@ -52,8 +52,7 @@ func TestAnOpenPageCostsFewExchanges(t *testing.T) {
 			defer cancel()
 			counted.take()
 			for range 3 {
-				events := s.watch(ctx, path)
-				require.Equal(t, "part", events.next(t).kind)
+				s.watch(ctx, path).until(t, "part")
 			}
 			<-ctx.Done()
 			calls, all := counted.take()
