@@ -38,6 +38,8 @@ test-deps:
 	@tools/need.sh gcc 'gcc libc6-dev' 'a C compiler, for go test -race'
 	@tools/need.sh redis-server redis-server 'the server that backend/redis is tested against' \
 		|| echo 'tests that need redis-server are skipped'
+	@tools/need.sh "$${MN_CHROMIUM:-chromium}" chromium 'the browser that the dashboard is tested in' \
+		|| case ,$$MN_REQUIRE, in *chromium*) exit 1;; *) echo 'tests that need chromium are skipped';; esac
 	@command -v "$${MN_NOMAD_BIN:-nomad}" >/dev/null || echo 'tests that need a Nomad agent are skipped:' \
 		'https://developer.hashicorp.com/nomad/install, or name the program in MN_NOMAD_BIN'
 
@@ -46,7 +48,7 @@ test: test-deps ## all tests of all modules with -race, and the library's covera
 	@CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TIMEOUT) \
 		-coverpkg=./... -coverprofile=cover.all.out $(PKG) $(ARGS) | $(compact)
 	@go test -timeout $(TIMEOUT) -run Miniredis ./backend/redis
-	@grep -vE '^github.com/multinode/mn/(examples|bench|internal/history)/' cover.all.out > cover.out
+	@grep -vE '^github.com/multinode/mn/(examples|bench|internal/history|internal/browser)/' cover.all.out > cover.out
 	@go tool cover -func=cover.out | awk 'END { print "coverage of the library: " $$NF }'
 
 .PHONY: cover

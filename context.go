@@ -99,9 +99,9 @@ func Logger(ctx context.Context) *slog.Logger {
 	}
 	app := a.Process().Owner.(*App)
 	l := app.cfg.Logger.With("mn.kind", a.Kind.String(), "mn.name", a.Pool, "mn.id", a.Lease.Task, "mn.attempt", a.Attempt,
-		workerAttr, a.Lease.Slot).With(app.logAttrs(ctx)...)
-	if app.cfg.RunLog.Off || root(a) == "" {
-		return l
+		workerAttr, a.Lease.Slot)
+	if !app.cfg.RunLog.Off && root(a) != "" {
+		l = slog.New(newLogHandler(app, a, l.Handler())) // its lines have fields for what l adds
 	}
-	return slog.New(newLogHandler(app, a, l.Handler()))
+	return l.With(app.logAttrs(ctx)...)
 }

@@ -52,8 +52,7 @@ func TestAnOpenPageCostsFewExchanges(t *testing.T) {
 			defer cancel()
 			counted.take()
 			for range 3 {
-				events := s.watch(ctx, path)
-				require.Equal(t, "part", events.next(t).kind)
+				s.watch(ctx, path).until(t, "part")
 			}
 			<-ctx.Done()
 			calls, all := counted.take()
@@ -172,3 +171,23 @@ func (noInbox) Results([]backend.Result) {}
 func (noInbox) Cancel(backend.Lease)     {}
 func (noInbox) Demand(string)            {}
 func (noInbox) Kill(string)              {}
+
+func TestNothingIsReadWhenNobodyWatchesAnyMore(t *testing.T) {
+	counted := &counting{Backend: memory.New()}
+	s := newSite(t, counted, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	one, two := s.watch(ctx, "/locks"), s.watch(ctx, "/locks")
+	one.until(t, "part")
+	two.until(t, "part")
+	cancel()
+	for range one.ch { // until it is closed
+	}
+	for range two.ch {
+	}
+	require.Eventually(t, func() bool { // a reading may be under way
+		counted.take()
+		pause(t.Context(), 2500*time.Millisecond)
+		_, all := counted.take()
+		return all == 0
+	}, 20*time.Second, time.Millisecond)
+}

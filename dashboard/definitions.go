@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	definitionsPage = &page{name: "definitions", nav: "definitions", every: sampleEvery, open: openDefinitions}
-	definitionPage  = &page{name: "definition", nav: "definitions", every: sampleEvery, open: openDefinition}
+	definitionsPage = &page{name: "definitions", nav: "definitions", every: sampleEvery, counts: true, open: openDefinitions}
+	definitionPage  = &page{name: "definition", nav: "definitions", every: sampleEvery, counts: true, open: openDefinition}
 )
 
 type definitionsSource struct{ d *Dashboard }

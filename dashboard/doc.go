@@ -18,8 +18,8 @@
 // # What it costs
 //
 // Nothing while nobody watches. An open page is read anew every half to five seconds,
-// whatever the number of its watchers, and one sampler, shared by all pages, reads the
-// definitions' counts every two seconds. No page's cost grows with the number of stored
+// whatever the number of its watchers, and one sampler, shared by all pages that show
+// counts, reads the definitions every two seconds, or up to ten where they are many. No page's cost grows with the number of stored
 // runs. The plots' history is in this process's memory, begins when somebody looks, and is
 // bounded: ten minutes, for 200 definitions.
 package dashboard

@@ -69,7 +69,9 @@ func newFeed(d *Dashboard, p *page, src source, f frame) *feed {
 func (f *feed) run(context.Context) {
 	ctx := f.ctx
 	defer f.end()
-	defer f.d.sampler.watch()()
+	if f.page.counts {
+		defer f.d.sampler.watch()()
+	}
 	tick := time.NewTicker(f.page.every)
 	defer tick.Stop()
 	for ctx.Err() == nil {

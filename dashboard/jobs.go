@@ -9,7 +9,7 @@ import (
 	"github.com/multinode/mn"
 )
 
-var jobsPage = &page{name: "jobs", nav: "jobs", every: 2 * time.Second, open: openJobs}
+var jobsPage = &page{name: "jobs", nav: "jobs", every: 2 * time.Second, counts: true, open: openJobs}
 
 const (
 	jobsPerPage = 50

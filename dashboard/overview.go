@@ -8,7 +8,7 @@ import (
 	"github.com/multinode/mn"
 )
 
-var overviewPage = &page{name: "overview", nav: "overview", every: sampleEvery, open: openOverview}
+var overviewPage = &page{name: "overview", nav: "overview", every: sampleEvery, counts: true, open: openOverview}
 
 // overviewRuns is how many runs each of the overview's lists holds.
 const overviewRuns = 6

@@ -20,7 +20,10 @@ func plain(data string, limit int) (string, bool) {
 
 func TestPrettyIsLaidOutLikeIndent(t *testing.T) {
 	for _, value := range []any{
-		nil, true, 1.5, "a", []any{}, map[string]any{}, []any{1, "x", []any{nil}},
+		nil, true, 1.5, "a",
+		[]any{},
+		map[string]any{},
+		[]any{1, "x", []any{nil}},
 		map[string]any{"a": []any{1, map[string]any{"b": "c,d:{}[]\"\\"}}, "e": map[string]any{}},
 	} {
 		data, err := json.Marshal(value)

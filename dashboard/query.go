@@ -52,8 +52,10 @@ var periods = []struct {
 	Label string
 	span  time.Duration
 }{
-	{"15m", "Last 15 minutes", 15 * time.Minute}, {"1h", "Last hour", time.Hour},
-	{"24h", "Last 24 hours", 24 * time.Hour}, {"7d", "Last 7 days", 7 * 24 * time.Hour},
+	{"15m", "Last 15 minutes", 15 * time.Minute},
+	{"1h", "Last hour", time.Hour},
+	{"24h", "Last 24 hours", 24 * time.Hour},
+	{"7d", "Last 7 days", 7 * 24 * time.Hour},
 }
 
 // filter chooses runs as the address does. From is of the moment at which it is read.

@@ -14,7 +14,9 @@ type page struct {
 	name  string        // of its template
 	nav   string        // the entry of the navigation it belongs to
 	every time.Duration // between two readings while somebody watches
-	open  func(d *Dashboard, r *http.Request) (source, error)
+	// counts: it shows what the sampler reads.
+	counts bool
+	open   func(d *Dashboard, r *http.Request) (source, error)
 }
 
 // source reads what one page shows. A stream keeps its source, which may therefore read only

@@ -9,16 +9,18 @@ import (
 )
 
 const (
-	// sampleEvery is how often the definitions are read while somebody watches.
+	// sampleEvery is how often the definitions are read while somebody watches, if they are
+	// few: each costs a backend some commands, so many are read less often, by sampleEach for
+	// each, but at least every sampleSlow.
 	sampleEvery = 2 * time.Second
+	sampleEach  = 200 * time.Millisecond
+	sampleSlow  = 10 * time.Second
 	// rateSpan is over which rates and quantiles are taken. Workers report every five
 	// seconds by default, so a shorter one would show their rhythm.
 	rateSpan = 10 * time.Second
 	// sampleLinger is how long the sampler goes on when nobody watches: people go from
 	// page to page.
 	sampleLinger = 10 * time.Second
-	// staleAfter is from when on a reading is not shown any more.
-	staleAfter = 2 * sampleEvery
 )
 
 // reading is the definitions at one moment.
@@ -38,12 +40,13 @@ type sampler struct {
 	running  bool
 	idle     time.Time // since when nobody watches
 	newest   reading
-	window   []reading // those of the last rateSpan, and one before
+	every    time.Duration // between readings, for as many definitions as there are
+	window   []reading     // those of the last rateSpan, and one before
 	history  history
 }
 
 func newSampler(definitions func(context.Context) ([]mn.DefinitionInfo, error), spawn func(func(context.Context)) bool) *sampler {
-	return &sampler{definitions: definitions, spawn: spawn, history: make(history)}
+	return &sampler{definitions: definitions, spawn: spawn, every: sampleEvery, history: make(history)}
 }
 
 // watch keeps the sampler running until the returned function is called.
@@ -63,14 +66,13 @@ func (s *sampler) watch() (leave func()) {
 }
 
 func (s *sampler) run(ctx context.Context) {
-	tick := time.NewTicker(sampleEvery)
-	defer tick.Stop()
 	for s.wanted() && ctx.Err() == nil {
-		s.sample(ctx)
+		timer := time.NewTimer(s.sample(ctx))
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
 }
 
@@ -82,25 +84,28 @@ func (s *sampler) wanted() bool {
 	return s.running
 }
 
-// sample reads once. What fails is a gap in the plots; the pages tell why.
-func (s *sampler) sample(ctx context.Context) {
+// sample reads once, and returns when to read again. What fails is a gap in the plots; the
+// pages tell why.
+func (s *sampler) sample(ctx context.Context) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, readBound)
 	defer cancel()
 	infos, err := s.definitions(ctx)
-	if err != nil {
-		return
-	}
-	s.add(reading{time.Now(), infos})
-}
-
-func (s *sampler) add(r reading) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.at.Sub(s.newest.at) > 3*sampleEvery {
+	if err == nil {
+		s.add(reading{time.Now(), infos})
+	}
+	return s.every
+}
+
+// add is called with s.mu held.
+func (s *sampler) add(r reading) {
+	if r.at.Sub(s.newest.at) > 3*s.every {
 		s.window = nil // nobody has watched, or the backend was away
 		s.history.gap(s.newest.at)
 	}
 	s.newest = r
+	s.every = min(sampleSlow, max(sampleEvery, time.Duration(len(r.infos))*sampleEach))
 	s.window = append(s.window, r)
 	for len(s.window) > 2 && r.at.Sub(s.window[1].at) >= rateSpan {
 		s.window = s.window[1:]
@@ -111,9 +116,9 @@ func (s *sampler) add(r reading) {
 // read returns the newest definitions, which are read now unless the sampler just has.
 func (s *sampler) read(ctx context.Context) (reading, error) {
 	s.mu.Lock()
-	r := s.newest
+	r, stale := s.newest, 2*s.every
 	s.mu.Unlock()
-	if time.Since(r.at) < staleAfter {
+	if time.Since(r.at) < stale {
 		return r, nil
 	}
 	infos, err := s.definitions(ctx)
@@ -133,7 +138,7 @@ func (s *sampler) last(definition string) (point, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	points := s.history[definition]
-	if len(points) == 0 || time.Since(points[len(points)-1].at()) > staleAfter {
+	if len(points) == 0 || time.Since(points[len(points)-1].at()) > 2*s.every {
 		return point{}, false
 	}
 	return points[len(points)-1], true

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ type fakeDefinitions struct {
 	mu    sync.Mutex
 	begun time.Time
 	reads int
+	more  int // definitions beside it
 	err   error
 }
 
@@ -29,7 +31,11 @@ func (f *fakeDefinitions) read(context.Context) ([]mn.DefinitionInfo, error) {
 	d := mn.DefinitionInfo{Name: "d", Pending: 3, Workers: 5, Idle: 1, Starting: 1}
 	d.Stats.Succeeded = uint64(time.Since(f.begun).Seconds() * 10)
 	d.Stats.Run[10] = d.Stats.Succeeded
-	return []mn.DefinitionInfo{d}, f.err
+	infos := []mn.DefinitionInfo{d}
+	for i := range f.more {
+		infos = append(infos, mn.DefinitionInfo{Name: fmt.Sprint(i)})
+	}
+	return infos, f.err
 }
 
 func (f *fakeDefinitions) count() int {
@@ -92,6 +98,18 @@ func TestPointsAreDifferencesAndBounded(t *testing.T) {
 		points = s.plot("d", 0)
 		require.True(t, math.IsNaN(points[len(points)-2].values[running]), "the lines break where nobody watched")
 		require.True(t, math.IsNaN(points[len(points)-1].values[succeeded]), "and no rate spans the break")
+	})
+}
+
+func TestManyDefinitionsAreReadLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := testSampler(t)
+		f.more = 39
+		defer s.watch()()
+		time.Sleep(time.Minute + time.Millisecond) //nolint:forbidigo // synctest clock
+		require.Equal(t, 8, f.count(), "forty of them every eight seconds")
+		_, recent := s.last("")
+		require.True(t, recent)
 	})
 }
 

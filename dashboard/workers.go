@@ -11,7 +11,7 @@ import (
 	"github.com/multinode/mn"
 )
 
-var workersPage = &page{name: "workers", nav: "workers", every: 3 * time.Second, open: openWorkers}
+var workersPage = &page{name: "workers", nav: "workers", every: 3 * time.Second, counts: true, open: openWorkers}
 
 const (
 	workersPerPage = 100

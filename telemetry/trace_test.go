@@ -352,6 +352,7 @@ func quietSend(t *testing.T, quiet *telemetry.Telemetry, r *rig) (context.Contex
 func TestLogsOfAHandlerNameTheSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
+		lines := 0
 		f := mn.NewFunction("f", func(ctx context.Context, in int) (int, error) {
 			mn.Logger(ctx).InfoContext(ctx, "inside")
 			return in, nil
@@ -359,12 +360,26 @@ func TestLogsOfAHandlerNameTheSpan(t *testing.T) {
 		spans := tracetest.NewSpanRecorder()
 		tel, err := telemetry.New(telemetry.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
 		require.NoError(t, err)
+		job := mn.NewJob("job", func(ctx context.Context, _ int, _ func(int) bool) error {
+			mn.Logger(ctx).Info("in the run's log")
+			return nil
+		})
 		app := mntest.NewWith(t, mn.Config{
-			Definitions: []mn.Definition{f}, Telemetry: tel, Logger: slog.New(slog.NewTextHandler(&out, nil)),
+			Definitions: []mn.Definition{f, job}, Telemetry: tel, Logger: slog.New(slog.NewTextHandler(&out, nil)),
 		})
 		_, err = f.On(app).Call(t.Context(), 1)
 		require.NoError(t, err)
+		id, err := job.On(app).Start(t.Context(), 1)
+		require.NoError(t, err)
+		_, err = job.On(app).Wait(t.Context(), id)
+		require.NoError(t, err)
 		synctest.Wait()
+		for line, err := range app.Logs(t.Context(), id) {
+			require.NoError(t, err)
+			require.Regexp(t, `"trace_id":"[0-9a-f]{32}","span_id":"[0-9a-f]{16}"`, string(line.Attrs))
+			lines++
+		}
+		require.Equal(t, 1, lines)
 		process := spans.Ended()[0].SpanContext()
 		require.Contains(t, out.String(), fmt.Sprintf("trace_id=%s span_id=%s", process.TraceID(), process.SpanID()))
 		require.Nil(t, tel.LogAttrs(t.Context()), "nothing where there is no span")

@@ -25,6 +25,7 @@ type scene struct {
 	url string // with a slash at its end
 
 	server *httptest.Server
+	tame   bool // no hostile data, for pictures
 
 	Render, Import, Fail, Hostile mn.JobID
 	release                       chan struct{} // closed: what runs may end
@@ -37,8 +38,11 @@ type frames struct {
 }
 
 // newScene opens the app; wait is how long a frame takes to render.
-func newScene(t *testing.T, wait time.Duration) *scene {
-	s := &scene{release: make(chan struct{})}
+func newScene(t *testing.T, wait time.Duration) *scene { return openScene(t, wait, false) }
+
+// openScene leaves out what is hostile if it is to be tame.
+func openScene(t *testing.T, wait time.Duration, tame bool) *scene {
+	s := &scene{release: make(chan struct{}), tame: tame}
 	shade := mn.NewFunction("shade-tile", func(ctx context.Context, n int) (int, error) {
 		mn.Logger(ctx).Debug("shading", "tile", n)
 		return n, sleep(ctx, wait/2)
@@ -91,14 +95,21 @@ func newScene(t *testing.T, wait time.Duration) *scene {
 		}
 		return nil
 	})
+	part := mn.NewFunction("hostile-part", func(context.Context, string) (string, error) { return "", mn.Permanent(errors.New(evil + rtl)) })
 	hostile := mn.NewJob("hostile", func(ctx context.Context, in map[string]any, yield func(any) bool) error {
+		_, _ = part.Call(ctx, evil)
 		mn.Logger(ctx).Warn(evil, evil, evil, "big", strings.Repeat("L", 10_000))
 		yield(map[string]any{evil: evil, "big": strings.Repeat("W", 900_000), "rtl": rtl})
 		yield(deep(3000))
+		yield(map[string]any{evil: mn.Progress{Done: 1, Total: 3, Unit: evil + rtl, Message: evil + strings.Repeat("M", 100_000)}})
 		return mn.Permanent(errors.New(evil + rtl + strings.Repeat("E", 100_000)))
 	}, mn.KeepYields(5))
+	defs := []mn.Definition{render, frame, shade, imports, report}
+	if !tame {
+		defs = append(defs, part, hostile)
+	}
 	app, err := mn.New(mn.Config{
-		Name: "studio", Definitions: []mn.Definition{render, frame, shade, imports, report, hostile},
+		Name: "studio", Definitions: defs,
 		Logger: slog.New(slog.DiscardHandler), Timing: quick(),
 	})
 	require.NoError(t, err)
@@ -132,6 +143,13 @@ func (s *scene) play(t *testing.T, total int) {
 	}
 	for n := range 14 {
 		s.Fail = start("send-report", fmt.Sprint(n))
+	}
+	if s.tame {
+		s.Import = start("nightly-import", `"customers"`, mn.WithLock("table/customers"))
+		start("nightly-import", `"orders"`, mn.WithLock("table/orders"))
+		start("nightly-import", `"invoices"`)
+		s.Render = start("render-movie", fmt.Sprint(total), mn.WithLock("scene/harbour"))
+		return
 	}
 	s.Hostile = start("hostile", fmt.Sprintf("{%q: %q, %q: %q}", evil, rtl, "big", strings.Repeat("I", 900_000)), mn.WithLock(evil, rtl, "long-"+strings.Repeat("K", 200)))
 	s.Import = start("nightly-import", `"customers"`, mn.WithLock("table/customers", evil+"2"))
