@@ -15,7 +15,7 @@ const (
 	// The run itself is read at every turn while it lives; what belongs to it and costs more
 	// exchanges at every so many turns. Together these are fewer than ten exchanges a second.
 	logEvery    = 2
-	aroundEvery = 4
+	aroundEvery = 6
 	// endedEvery is how often anything is read of a run that has ended.
 	endedEvery = 10
 	// shownYields and shownLines bound the page.

@@ -62,7 +62,7 @@ class Plot {
     this.empty.remove();
     const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
     this.drawn = new window.uPlot({
-      width: this.box.clientWidth, height: height - 24, padding: [10, 8, 0, 0],
+      width: this.box.clientWidth, height: height - 24, padding: [10, 26, 0, 0],
       cursor: { sync: { key: "mn" }, points: { size: 6 }, drag: { setScale: false, x: false } },
       scales: { y: { range: (_, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
       axes: [
