@@ -150,11 +150,13 @@ func TestAFloodIsBoundedAndItsEndIsKept(t *testing.T) {
 		return slices.Contains(all, "the end")
 	}, patience, slow, "the last line did not come")
 	require.LessOrEqual(t, len(all), mn.DefaultLogLines)
-	told := slices.IndexFunc(all, func(s string) bool { return strings.Contains(s, "lines left out") })
-	require.Positive(t, told)
-	var left int
-	_, err = fmt.Sscanf(all[told], "(%d lines left out", &left)
-	require.NoError(t, err)
+	left := 0 // by all lines that tell: a slow machine prints for several seconds
+	for _, text := range all {
+		var some int
+		if _, err := fmt.Sscanf(text, "(%d lines left out", &some); err == nil {
+			left += some
+		}
+	}
 	require.Greater(t, left, n/2)
 	require.Equal(t, strings.Count(r.out.String(), "\n"), n+2, "the output itself has every line")
 }
