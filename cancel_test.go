@@ -259,6 +259,38 @@ func TestCleanupContextLivesToTheEndOfTheGrace(t *testing.T) {
 	})
 }
 
+func TestCleanupContextHasTheValuesOfTheContextThatItIsMadeFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		var saw log[any]
+		var kept mn.FunctionFunc[int, int] = func(_ context.Context, in int) (int, error) { return in + 1, nil }
+		undo := mn.NewFunction("undo", kept)
+		job := mn.NewJob("cleans", func(ctx context.Context, _ int, _ func(int) bool) error {
+			derived, cancel := context.WithTimeout(context.WithValue(ctx, key{}, "span"), time.Hour)
+			defer cancel()
+			cleanup := mn.CleanupContext(derived)
+			<-derived.Done()
+			saw.add(cleanup.Value(key{}))
+			saw.add(context.Cause(cleanup))
+			further, stop := context.WithCancel(cleanup)
+			defer stop()
+			n, err := undo.Call(further, 1)
+			saw.add(err)
+			saw.add(n)
+			<-further.Done() // with the grace
+			saw.add(context.Cause(further))
+			return nil
+		}, mn.CancellationGrace(time.Minute))
+		j := job.On(mntest.New(t, undo, job))
+		id := start(t, j, 0)
+		require.NoError(t, j.Cancel(t.Context(), id))
+		end := ended(t, j, id)
+		require.Equal(t, time.Minute, end.Ended.Sub(end.Started))
+		settled()
+		require.Equal(t, []any{"span", nil, nil, 2, context.Canceled}, saw.entries())
+	})
+}
+
 // A worker whose goroutine is lost takes no other call along.
 func TestCallBehindAHandlerThatDoesNotReturnIsNotCharged(t *testing.T) {
 	for name, end := range map[string]func(){

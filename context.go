@@ -58,10 +58,30 @@ func LastYield[Out any](ctx context.Context) (Out, bool) {
 // Calls made with it run to their end. Outside a handler it is ctx without its
 // cancellation.
 func CleanupContext(ctx context.Context) context.Context {
-	if a := attemptFrom(ctx); a != nil {
+	a := attemptFrom(ctx)
+	switch {
+	case a == nil:
+		return context.WithoutCancel(ctx)
+	case a.Gave(ctx):
 		return a.Cleanup()
 	}
-	return context.WithoutCancel(ctx)
+	return &cleanupContext{a.Cleanup(), ctx}
+}
+
+// cleanupContext lives as its Context does, and has the values of another, which was made from the
+// handler's.
+type cleanupContext struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements [context.Context]. What package context itself asks for, by a *int, is how the
+// context ends and why, and that is not as with the values.
+func (c *cleanupContext) Value(key any) any {
+	if _, ending := key.(*int); ending {
+		return c.Context.Value(key)
+	}
+	return c.values.Value(key)
 }
 
 // Attempt returns the number of the attempt that runs with ctx, counted from 1. It is

@@ -108,6 +108,12 @@ func (a *Attempt) Cause() error {
 // Begun is when the handler's turn came.
 func (a *Attempt) Begun() time.Time { return a.begun }
 
+// Gave reports whether ctx is the very one that Context returned, and none made from it.
+func (a *Attempt) Gave(ctx context.Context) bool {
+	c, ok := ctx.(*attemptContext)
+	return ok && c == &a.ctx
+}
+
 // Process returns the process that executes the attempt.
 func (a *Attempt) Process() *Process { return a.worker.proc }
 
