@@ -111,7 +111,7 @@ type Worker interface {
 	// When memory is short a store may refuse it with ErrBackpressure.
 	Append(ctx context.Context, additions []Addition) error
 	// Report adds to what PoolInfo.Stats counts, and ignores pools that do not exist. It is
-	// not idempotent: who got no answer must not repeat it.
+	// not idempotent: who got no answer must not repeat it. A store may refuse it like Append.
 	Report(ctx context.Context, stats []PoolStats) error
 }
 

@@ -1,6 +1,8 @@
 package backendtest
 
 import (
+	"time"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/multinode/mn/backend"
@@ -64,10 +66,17 @@ var statsRules = []rule{
 	{"a pool tells when the task that is next was submitted", func(w *world) {
 		p := w.host(maxWorkers(2), retries(1))
 		require.True(w.t, w.pool(calls).Oldest.IsZero())
+		later := func(id string) { // so that no two are submitted in the same millisecond
+			w.t.Helper()
+			created := w.get(id).Created
+			w.eventually(func() bool { return time.Since(created) > 2*time.Millisecond }, "time to pass")
+		}
 		slot := p.start(task("a", calls)).ID
+		later("a")
 		sub := task("b", calls)
 		sub.Input, sub.Root, sub.Trace = []byte("0123456789"), "012", "9876543210"
 		p.start(sub)
+		later("b")
 		n := nested("n", calls)
 		n.Trace = "1"
 		p.start(n)

@@ -156,3 +156,29 @@ func TestATaskWithoutLinksIsStoredAsBefore(t *testing.T) {
 	require.Equal(t, backend.Function, got[0].Kind)
 	require.WithinDuration(t, got[1].Created, got[0].Created, time.Minute)
 }
+
+// Linked tasks and others come in one message, at once and not only when they are looked for.
+func TestLinkedTasksAreHandedOverByTheirMessage(t *testing.T) {
+	b, _ := filled(t, redistest.New(t).Addr(), "n")
+	s, ctx := b.Namespace("n"), t.Context()
+	as, err := s.Claim(ctx, backend.ClaimRequest{Slot: "call", Session: "host", Op: 1})
+	require.NoError(t, err)
+	x, err := s.(backend.Exchanger).Exchange(ctx, []backend.Settlement{{Lease: as[0].Lease, Outcome: backend.Succeeded}},
+		backend.ClaimRequest{Slot: "call", Session: "host", Op: 2, Cooldown: patience, Max: 9, Bundle: 9})
+	require.NoError(t, err)
+	begin := time.Now()
+	_, err = s.Submit(ctx, "host", []backend.Submission{
+		{ID: "1", Kind: backend.Function, Pool: "calls", Root: "r", Trace: "t"},
+		{ID: "2", Kind: backend.Function, Pool: "calls"},
+		{ID: "3", Kind: backend.Function, Pool: "calls", Trace: "t"},
+	})
+	require.NoError(t, err)
+	as, err = x.Claim.Wait(ctx)
+	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 3*time.Second)
+	require.Len(t, as, 3)
+	for i, want := range []string{"rt", "", "t"} {
+		require.Equal(t, fmt.Sprint(i+1), as[i].Lease.Task)
+		require.Equal(t, want, as[i].Root+as[i].Trace)
+	}
+}
