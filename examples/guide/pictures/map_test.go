@@ -27,8 +27,9 @@ type mapCall struct {
 	from, to time.Duration
 }
 
-// durations are how long the twelve inputs take, in seconds.
-var durations = []int{4, 2, 6, 3, 3, 2, 2, 4, 1, 3, 2, 2}
+// durations are how long the twelve inputs take, in seconds. No two end at the same time, where
+// chance would say which worker comes first.
+var durations = []float64{2.5, 4, 5.5, 1.5, 1.5, 2.5, 4, 2.5, 3.5, 2, 3, 1}
 
 // runMap maps over twelve inputs with four workers. Which call ran where is what the Inspector
 // tells.
@@ -41,7 +42,7 @@ func runMap(t *testing.T) (m mapRun) {
 			mu.Lock()
 			numbers[mn.TaskID(ctx)] = n
 			mu.Unlock()
-			spend(ctx, time.Duration(durations[n])*time.Second)
+			spend(ctx, time.Duration(durations[n]*float64(time.Second)))
 			return n, nil
 		}, mn.MaxWorkers(4))
 		all := mn.NewJob("all", func(ctx context.Context, count int, yield func(int) bool) error {
@@ -96,7 +97,7 @@ func drawMap(m mapRun) string {
 	c.text(20, 241, "strong", "results")
 	at := make(map[time.Duration][]int)
 	for input, when := range m.results {
-		when = when.Round(time.Second)
+		when = when.Round(100 * time.Millisecond)
 		at[when] = append(at[when], input)
 	}
 	for when, inputs := range at {
