@@ -1,7 +1,6 @@
 package pictures
 
 import (
-	"context"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -26,7 +25,7 @@ func runBubble(t *testing.T) (r bubbleRun) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := clock(time.Now())
 		app := mntest.New(t, guide.Nightly)
-		id, err := guide.Nightly.On(app).Start(t.Context(), 120)
+		id, err := guide.Nightly.On(app).Start(bounded(t), 120)
 		require.NoError(t, err)
 		var seen []yield
 		r.timeout, seen = watchYields(t, begun, guide.Nightly.On(app), id)
@@ -37,7 +36,7 @@ func runBubble(t *testing.T) (r bubbleRun) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := clock(time.Now())
 		app := mntest.NewWith(t, mn.Config{Definitions: []mn.Definition{guide.Nightly}}, mntest.KillAfterYield("nightly", 3))
-		id, err := guide.Nightly.On(app).Start(t.Context(), 5)
+		id, err := guide.Nightly.On(app).Start(bounded(t), 5)
 		require.NoError(t, err)
 		r.killed, r.kills = watchYields(t, begun, guide.Nightly.On(app), id)
 	})
@@ -47,7 +46,7 @@ func runBubble(t *testing.T) (r bubbleRun) {
 // watchYields is follow that also tells of the yields.
 func watchYields(t *testing.T, c clock, j *mn.Job[int, int], id mn.JobID) (changes []change, yields []yield) {
 	shown := uint64(0)
-	for info, err := range j.Watch(context.WithoutCancel(t.Context()), id) {
+	for info, err := range j.Watch(bounded(t), id) {
 		require.NoError(t, err)
 		if n := len(changes); n == 0 || changes[n-1].status != info.Status {
 			changes = append(changes, change{c.now(), info.Status})

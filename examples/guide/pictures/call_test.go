@@ -46,10 +46,10 @@ func runCall(t *testing.T) (r callRun) {
 		})
 		app := mntest.NewWith(t, mn.Config{Definitions: []mn.Definition{double}, Backend: &tap{Backend: memory.New(), exchanged: note}})
 		for _, to := range []*[]message{&r.cold, &r.warm} {
-			v, err := double.On(app).Call(t.Context(), 21)
+			v, err := double.On(app).Call(bounded(t), 21)
 			require.NoError(t, err)
 			require.Equal(t, 42, v)
-			spend(t.Context(), time.Second) // what belongs to the call is over
+			spend(bounded(t), time.Second) // what belongs to the call is over
 			*to = take()
 		}
 	})

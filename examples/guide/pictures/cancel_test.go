@@ -40,13 +40,13 @@ func runCancel(t *testing.T) (r cancelRun) {
 			return nil
 		}, mn.CancellationGrace(r.grace))
 		app := mntest.New(t, obeys, ignores)
-		first, err := obeys.On(app).Start(t.Context(), 0)
+		first, err := obeys.On(app).Start(bounded(t), 0)
 		require.NoError(t, err)
-		second, err := ignores.On(app).Start(t.Context(), 0)
+		second, err := ignores.On(app).Start(bounded(t), 0)
 		require.NoError(t, err)
 		time.AfterFunc(r.cancelled, func() {
-			_ = obeys.On(app).Cancel(t.Context(), first)
-			_ = ignores.On(app).Cancel(t.Context(), second)
+			_ = obeys.On(app).Cancel(bounded(t), first)
+			_ = ignores.On(app).Cancel(bounded(t), second)
 		})
 		var watches sync.WaitGroup
 		watches.Go(func() { r.obeys = follow(t, begun, obeys.On(app), first) })

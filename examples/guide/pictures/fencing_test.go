@@ -61,16 +61,16 @@ func runFencing(t *testing.T) (r fencingRun) {
 		store := memory.New()
 		cut := &tap{Backend: store, down: func() bool { return begun.now() > time.Second }}
 		paused := mntest.NewWith(t, mn.Config{Backend: cut, Definitions: []mn.Definition{job}})
-		first, err := job.On(paused).Start(t.Context(), 35*time.Second, mn.WithLock("table/users"))
+		first, err := job.On(paused).Start(bounded(t), 35*time.Second, mn.WithLock("table/users"))
 		require.NoError(t, err)
-		spend(t.Context(), time.Second)
+		spend(bounded(t), time.Second)
 		other := mntest.NewWith(t, mn.Config{Backend: store, Definitions: []mn.Definition{job}})
-		_, err = job.On(other).Wait(t.Context(), first)
+		_, err = job.On(other).Wait(bounded(t), first)
 		require.ErrorIs(t, err, mn.ErrWorkerLost)
 		r.lost = begun.now()
-		spend(t.Context(), 24*time.Second-r.lost)
+		spend(bounded(t), 24*time.Second-r.lost)
 		r.second = begun.now()
-		_, err = job.On(other).Start(t.Context(), 4*time.Second, mn.WithLock("table/users"))
+		_, err = job.On(other).Start(bounded(t), 4*time.Second, mn.WithLock("table/users"))
 		require.NoError(t, err)
 		<-done
 		<-done

@@ -49,15 +49,15 @@ func runLease(t *testing.T) (r leaseRun) {
 		store := memory.New()
 		cut := &tap{Backend: store, down: down, heartbeat: func(arrived bool) { r.beats = append(r.beats, beat{begun.now(), arrived}) }}
 		lost := mntest.NewWith(t, mn.Config{Backend: cut, Definitions: []mn.Definition{job}})
-		id, err := job.On(lost).Start(t.Context(), 0)
+		id, err := job.On(lost).Start(bounded(t), 0)
 		require.NoError(t, err)
-		spend(t.Context(), time.Second)
+		spend(bounded(t), time.Second)
 		healthy := mntest.NewWith(t, mn.Config{Definitions: []mn.Definition{job}, Backend: &tap{Backend: store, swept: func(n int) {
 			if n > 0 && r.swept == 0 {
 				r.swept = begun.now()
 			}
 		}}})
-		_, err = job.On(healthy).Wait(t.Context(), id)
+		_, err = job.On(healthy).Wait(bounded(t), id)
 		require.NoError(t, err)
 		r.finished = begun.now()
 	})

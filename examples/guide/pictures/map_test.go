@@ -56,12 +56,12 @@ func runMap(t *testing.T) (m mapRun) {
 			return nil
 		})
 		app := mntest.New(t, all, work)
-		id, err := all.On(app).Start(t.Context(), len(durations))
+		id, err := all.On(app).Start(bounded(t), len(durations))
 		require.NoError(t, err)
-		_, err = all.On(app).Wait(t.Context(), id)
+		_, err = all.On(app).Wait(bounded(t), id)
 		require.NoError(t, err)
-		spend(t.Context(), 2*time.Second) // what is kept of calls is written within a second
-		tree, err := app.Inspect().Calls(t.Context(), id)
+		spend(bounded(t), 2*time.Second) // what is kept of calls is written within a second
+		tree, err := app.Inspect().Calls(bounded(t), id)
 		require.NoError(t, err)
 		require.Len(t, tree.Calls, len(durations))
 		lanes := make(map[string][]mapCall)

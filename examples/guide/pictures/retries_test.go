@@ -52,9 +52,9 @@ func runRetries(t *testing.T) (attempts []*attempt) {
 			return nil
 		}, mn.Retries(3), mn.SyncYields())
 		app := mntest.NewWith(t, mn.Config{Definitions: []mn.Definition{job}}, mntest.KillAfterYield("import", 3))
-		id, err := job.On(app).Start(t.Context(), 8)
+		id, err := job.On(app).Start(bounded(t), 8)
 		require.NoError(t, err)
-		_, err = job.On(app).Wait(t.Context(), id)
+		_, err = job.On(app).Wait(bounded(t), id)
 		require.NoError(t, err)
 	})
 	require.Len(t, attempts, 3)

@@ -170,7 +170,7 @@ type change struct {
 
 // follow watches a job to its end and returns the changes of its status.
 func follow[In, Out any](t *testing.T, c clock, j *mn.Job[In, Out], id mn.JobID) (changes []change) {
-	for info, err := range j.Watch(t.Context(), id) {
+	for info, err := range j.Watch(bounded(t), id) {
 		if err != nil {
 			t.Error(err)
 			return changes
@@ -180,4 +180,12 @@ func follow[In, Out any](t *testing.T, c clock, j *mn.Job[In, Out], id mn.JobID)
 		}
 	}
 	return changes
+}
+
+// bounded is a context for a run, which lasts two hours of the bubble's clock at the most: what
+// does not end fails.
+func bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	t.Cleanup(cancel)
+	return ctx
 }
