@@ -70,6 +70,10 @@ bench-peers: ## measure mn and its peers side by side (ARGS)
 		|| echo 'what needs PostgreSQL is left out'
 	@cd bench/peers && GOWORK=off go run . $(ARGS)
 
+.PHONY: docs
+docs: ## draw the pictures of docs/ anew, from real runs; then look at them
+	@cd examples && go test ./guide/pictures -run Pictures -count=1 -update
+
 .PHONY: lint
 lint: ## gofumpt, go vet, golangci-lint, govulncheck
 	@files=$$("$(call tool,gofumpt)" -l .); \
