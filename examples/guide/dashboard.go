@@ -11,7 +11,7 @@ import (
 )
 
 // mountDashboard is a server of which the dashboard is a part.
-func mountDashboard(app *mn.App) {
+func mountDashboard(app *mn.App) { //nolint:unused // docs/dashboard.md shows it
 	ui := dashboard.Handler(app)
 	defer ui.Close()
 	http.Handle("/mn/", http.StripPrefix("/mn", ui))
@@ -20,7 +20,7 @@ func mountDashboard(app *mn.App) {
 }
 
 // serveDashboard is a dashboard that serves itself.
-func serveDashboard(ctx context.Context, app *mn.App) error {
+func serveDashboard(ctx context.Context, app *mn.App) error { //nolint:unused // docs/dashboard.md shows it
 	l, err := dashboard.Listen(":8080")
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func serveDashboard(ctx context.Context, app *mn.App) error {
 }
 
 // actingDashboard is a dashboard that lets those act who may.
-func actingDashboard(app *mn.App, isAdmin func(*http.Request) bool) {
+func actingDashboard(app *mn.App, isAdmin func(*http.Request) bool) { //nolint:unused // docs/dashboard.md shows it
 	dashboard.Handler(app, dashboard.Authorize(func(r *http.Request, a dashboard.Action) error {
 		if a.Verb == dashboard.Remove && !isAdmin(r) {
 			return errors.New("ask an administrator")
