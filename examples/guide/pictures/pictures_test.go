@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pictures draws each of them, by the name of its file.
 var pictures = map[string]func(*testing.T) string{
-	"states.svg":     func(t *testing.T) string { return drawStates(t) },
+	"states.svg":     drawStates,
 	"retries.svg":    func(t *testing.T) string { return drawRetries(runRetries(t)) },
 	"map.svg":        func(t *testing.T) string { return drawMap(runMap(t)) },
 	"cancel.svg":     func(t *testing.T) string { return drawCancel(runCancel(t)) },
