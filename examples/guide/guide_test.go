@@ -128,6 +128,7 @@ func TestCancellationPage(t *testing.T) {
 }
 
 func TestLocksPage(t *testing.T) {
+	guarded = new(Guarded)
 	synctest.Test(t, func(t *testing.T) {
 		hold := mn.NewJob("hold", func(ctx context.Context, _ int, _ func(int) bool) error {
 			<-ctx.Done()

@@ -56,7 +56,7 @@ func (g *Guarded) Write(token uint64, value string) error {
 	return nil
 }
 
-var guarded Guarded
+var guarded = new(Guarded)
 
 func showLocks(ctx context.Context, app *mn.App, w io.Writer) error {
 	for lock, err := range app.Locks(ctx) {
