@@ -23,7 +23,7 @@ type Place struct {
 	Kind  string // "job" or "function"
 	Name  string // of the definition
 	ID    string // of the run or call
-	Field string // "in", "out" or "error"
+	Field string // "in", "out" or "error"; "log" and "call" for a run's log and calls, without a Name
 }
 
 // Fields of a Place.

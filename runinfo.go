@@ -120,7 +120,8 @@ type RunFilter struct {
 	Definition string
 	Statuses   []Status
 	// From and To bound the time at which runs were started: From is included, To is not.
-	// They go by the IDs, so runs whose [WithID] was not of version 7 are not found by time.
+	// They go by the IDs: runs whose [WithID] was not of version 7 are not found by time, and a process
+	// whose clock was set back makes IDs of the later time until the clock has caught up.
 	From, To time.Time
 	Text     string // which the ID must contain
 	// Before continues a list: it is the RunPage.Next of the page before.
