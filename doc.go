@@ -67,6 +67,13 @@
 // [TryLock]) are freed exactly with the ending; they are as strong as a lease, and
 // [FencingToken] is for resources that need more. A cancel cannot get lost.
 //
+// # To see and to operate
+//
+// [Logger] writes to the run's log, which [App.Logs] follows from anywhere. A job that yields
+// [Progress] is drawn as a bar. [App.Inspect] reads and operates a whole namespace without its
+// types; package dashboard and the command mn are made of it. Config.Telemetry takes traces and
+// metrics, as package telemetry does with OpenTelemetry.
+//
 // # Tests
 //
 // [Job.Local] and [Function.Local] run a handler as it is. Package mntest runs whole
