@@ -264,6 +264,11 @@ func (s *store) submitSome(xs []*submits, n int) {
 	case len(replies) != n:
 		err = errForeign
 	}
+	answer(xs, replies, err)
+}
+
+// answer gives each of several Submits its part of submit.lua's replies, or the error.
+func answer(xs []*submits, replies []string, err error) {
 	for _, x := range xs {
 		if x.err = err; err == nil {
 			x.read(replies[:len(x.tasks)])
