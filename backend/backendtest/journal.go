@@ -70,6 +70,16 @@ var journalRules = []rule{
 		w.append(addition("a", backend.LogStream, "z"), addition("a", backend.LogStream, "", "\x00\xff\r\n"))
 		require.Equal(w.t, []string{"1 x", "2 y", "3 z", "4 ", "5 \x00\xff\r\n"}, w.logged("a"))
 	}},
+	{"a stream that does not exist is refused, and nothing of its batch stored", func(w *world) {
+		w.host().start(task("a", jobs))
+		for _, s := range []backend.Stream{0, 3, 255} {
+			additions := []backend.Addition{addition("a", backend.LogStream, "x"), addition("a", s, "y")}
+			require.ErrorContains(w.t, w.store.Append(w.ctx, additions), "choose backend.LogStream")
+			_, err := w.store.Journal(w.ctx, backend.JournalRequest{Job: "a", Stream: s})
+			require.ErrorContains(w.t, err, "choose backend.LogStream")
+		}
+		require.Empty(w.t, w.journal(backend.JournalRequest{Job: "a", Stream: backend.LogStream}))
+	}},
 	{"streams and jobs are kept apart", func(w *world) {
 		w.host().start(task("a", jobs), task("ab", jobs), task("1:a", jobs))
 		w.append(

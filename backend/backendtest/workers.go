@@ -102,6 +102,11 @@ var workerRules = []rule{
 		page, err := w.store.Workers(w.ctx, calls, 0, 0)
 		require.NoError(w.t, err)
 		require.Empty(w.t, page)
+		for _, bad := range [][2]int{{-1, 0}, {0, -1}, {-5, -5}} {
+			page, err := w.store.Workers(w.ctx, calls, bad[0], bad[1])
+			require.NoError(w.t, err)
+			require.Empty(w.t, page)
+		}
 	}},
 	{"a page may have many slots", func(w *world) {
 		const n = 450

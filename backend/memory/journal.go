@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 
@@ -42,6 +43,11 @@ func (s *store) Append(ctx context.Context, additions []backend.Addition) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	for i := range additions {
+		if err := checkStream(additions[i].Stream); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range additions {
@@ -50,6 +56,13 @@ func (s *store) Append(ctx context.Context, additions []backend.Addition) error 
 			t.extras()
 			t.stream(a.Stream).add(a.Data, a.Limit)
 		}
+	}
+	return nil
+}
+
+func checkStream(s backend.Stream) error {
+	if s != backend.LogStream && s != backend.CallStream {
+		return fmt.Errorf("memory: there is no stream %d: choose backend.LogStream or backend.CallStream", s)
 	}
 	return nil
 }
@@ -92,6 +105,9 @@ func (st *stream) add(data [][]byte, limit backend.Limit) {
 // Journal implements [backend.Client].
 func (s *store) Journal(ctx context.Context, req backend.JournalRequest) ([]backend.Entry, error) {
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := checkStream(req.Stream); err != nil {
 		return nil, err
 	}
 	limit := req.Limit

@@ -26,8 +26,8 @@ func (s *store) Workers(ctx context.Context, pool string, offset, limit int) ([]
 		}
 	}
 	slices.SortFunc(slots, func(a, b *slot) int { return strings.Compare(a.id, b.id) })
-	slots = slots[min(offset, len(slots)):]
-	infos := make([]backend.WorkerInfo, min(limit, len(slots)))
+	slots = slots[min(max(0, offset), len(slots)):]
+	infos := make([]backend.WorkerInfo, min(max(0, limit), len(slots)))
 	for i := range infos {
 		infos[i] = slots[i].info()
 	}
