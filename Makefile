@@ -60,6 +60,10 @@ cover: test ## the same, and coverage.html
 bench: ## run the benchmark program (ARGS)
 	@cd bench && go run . $(ARGS)
 
+.PHONY: bench-nomad
+bench-nomad: ## measure a cold start beside a bare dispatch on a real Nomad agent
+	@MN_REQUIRE=nomad go test -run '^$$' -bench ColdStart -benchtime 20x ./provisioner/nomad $(ARGS)
+
 # A module outside go.work, like tools/.
 .PHONY: bench-peers
 bench-peers: ## measure mn and its peers side by side (ARGS)
