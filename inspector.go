@@ -91,28 +91,36 @@ func (in *Inspector) usable(ctx context.Context, name string, kind backend.Kind,
 		}
 		return nil
 	}
-	return fmt.Errorf("mn: no app of %q has had a %s %q with a handler: %w", in.app.cfg.Name, kind, name, ErrUnknownDefinition)
+	return &unknownName{fmt.Sprintf("mn: no program of app %q has had a %s %q with a handler yet: check the name, or start the program that has it",
+		in.app.cfg.Name, kind, name)}
 }
+
+// unknownName is ErrUnknownDefinition for who has the name alone, and so needs another remedy.
+type unknownName struct{ text string }
+
+func (e *unknownName) Error() string { return e.text }
+
+// Is makes errors.Is(err, ErrUnknownDefinition) true.
+func (e *unknownName) Is(target error) bool { return target == ErrUnknownDefinition }
 
 // Cancel is [Job.Cancel] for a run of any definition.
 func (in *Inspector) Cancel(ctx context.Context, id JobID) error {
-	j, _, err := in.owner(ctx, id)
-	if err != nil {
+	if _, _, err := in.owner(ctx, id); err != nil {
 		return err
 	}
-	return j.Cancel(ctx, id)
+	return in.app.cancelRun(ctx, id)
 }
 
 // Remove is [Job.Remove] for a run of any definition.
 func (in *Inspector) Remove(ctx context.Context, id JobID) error {
-	j, _, err := in.owner(ctx, id)
-	if errors.Is(err, ErrJobDoesNotExist) {
+	_, _, err := in.owner(ctx, id)
+	switch {
+	case errors.Is(err, ErrJobDoesNotExist):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	return j.Remove(ctx, id)
+	return in.app.removeRun(ctx, id)
 }
 
 // ErrNotEnded is what [Inspector.Retry] returns for a run that has not ended.

@@ -270,8 +270,13 @@ func (j *Job[In, Out]) Cancel(ctx context.Context, id JobID) error {
 	if err := j.owns(ctx, app, id); err != nil {
 		return err
 	}
-	errs, err := exchange(ctx, app, func(ctx context.Context) ([]error, error) {
-		return app.store.Cancel(ctx, []string{string(id)})
+	return app.cancelRun(ctx, id)
+}
+
+// cancelRun is Cancel for a run that is known to be a job's.
+func (a *App) cancelRun(ctx context.Context, id JobID) error {
+	errs, err := exchange(ctx, a, func(ctx context.Context) ([]error, error) {
+		return a.store.Cancel(ctx, []string{string(id)})
 	})
 	if err == nil {
 		err = errs[0]
@@ -296,8 +301,13 @@ func (j *Job[In, Out]) Remove(ctx context.Context, id JobID) error {
 		}
 		return err
 	}
-	_, err = exchange(ctx, app, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, app.store.Remove(ctx, []string{string(id)})
+	return app.removeRun(ctx, id)
+}
+
+// removeRun is Remove for a run that is known to be a job's.
+func (a *App) removeRun(ctx context.Context, id JobID) error {
+	_, err := exchange(ctx, a, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, a.store.Remove(ctx, []string{string(id)})
 	})
 	return outward(err, "job "+string(id))
 }
