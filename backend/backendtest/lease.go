@@ -122,6 +122,14 @@ var leaseRules = []rule{
 		p.hearsKill(a.Lease.Slot)
 		require.Zero(w.t, w.counts(jobs))
 	}},
+	{"a call that is handed over is killed when its timeout and grace are over", func(w *world) {
+		p := w.join("p", spec(calls, backend.Function, limits(10*time.Millisecond, 10*time.Millisecond)))
+		idle := p.rest(calls, p.worker(), long)
+		p.start(task("a", calls))
+		idle.gets("a")
+		w.sweepUntil(func() bool { return w.find("a") == nil }, "the call to be ended")
+		require.Equal(w.t, backend.CodeTimeout, p.result("a").Failure.Code)
+	}},
 	{"a function's timeout is delivered to its caller", func(w *world) {
 		p := w.join("p", spec(calls, backend.Function, limits(10*time.Millisecond, 10*time.Millisecond), crashes(9)))
 		p.run(task("a", calls))

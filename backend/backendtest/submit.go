@@ -159,6 +159,38 @@ var submitRules = []rule{
 		}
 		require.Len(w.t, seen, 6)
 	}},
+	{"a task submitted again is not given to a worker that is idle", func(w *world) {
+		p := w.host()
+		slots := p.workers(calls, 2)
+		first, second := p.rest(calls, slots[0], long), p.rest(calls, slots[1], long)
+		p.start(task("a", calls))
+		w.eventually(func() bool { return !first.pending() || !second.pending() }, "a worker gets the task")
+		idle, taken := first, second
+		if !first.pending() {
+			idle, taken = second, first
+		}
+		for range 3 {
+			require.Equal(w.t, backend.Submitted{Existing: true}, p.submit(task("a", calls))[0])
+		}
+		a := taken.gets("a")
+		require.Equal(w.t, backend.Submitted{Existing: true}, p.submit(task("a", calls))[0])
+		require.Equal(w.t, counts{Running: 1, Idle: 1, Slots: 2}, w.counts(calls))
+		require.True(w.t, idle.pending())
+		a.succeed()
+		p.result("a")
+	}},
+	{"a session that is lost submits nothing, though a worker is idle", func(w *world) {
+		p, c := w.host(), w.client("c")
+		idle := p.rest(calls, p.worker(), long)
+		c.leave()
+		for _, session := range []string{"c", "never"} {
+			_, err := w.store.Submit(w.ctx, session, []backend.Submission{task("a", calls)})
+			require.ErrorIs(w.t, err, backend.ErrSessionLost)
+		}
+		require.Equal(w.t, counts{Idle: 1, Slots: 1}, w.counts(calls))
+		require.Nil(w.t, w.find("a"))
+		require.True(w.t, idle.pending())
+	}},
 	{"a slot outlives the task that it was reserved for", func(w *world) {
 		p := w.host()
 		first := p.start(task("a", jobs))
