@@ -48,6 +48,30 @@ var exchangeRules = []rule{
 		require.Equal(w.t, x.Tasks[0].Lease, p.claimAs(req).Lease, "the claim repeated returns the same task")
 		require.Equal(w.t, backend.StatusSucceeded, a.succeed(), "the settlement repeated answers as the first time")
 	})},
+	{"an exchange of a worker that may wait claims the next task where there is one", optional(func(w *world) {
+		p := w.host(maxWorkers(1))
+		a := p.run(task("a", calls))
+		p.start(task("b", calls))
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = long
+		x := a.exchange(success, req)
+		require.Nil(w.t, x.Claim)
+		require.Equal(w.t, []string{"b"}, []string{x.Tasks[0].Lease.Task})
+		p.result("a")
+	})},
+	{"an exchange by which a worker becomes idle lets others have its room", optional(func(w *world) {
+		p := w.limited(backend.Quota{CPU: 2})
+		a := p.run(task("a", calls))
+		require.Empty(w.t, p.start(big("b")).ID)
+		p.inbox.forget()
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = long
+		x := a.exchange(success, req)
+		p.hearsDemand("big")
+		require.Len(w.t, p.reserve("big"), 1)
+		_, err := x.Claim.Wait(w.ctx)
+		require.ErrorIs(w.t, err, backend.ErrRetired)
+	})},
 	{"an exchange with nothing to claim returns a claim that waits", optional(func(w *world) {
 		p, c := w.host(), w.client("c")
 		a := p.run(task("a", calls))

@@ -1,8 +1,10 @@
 package redis_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -68,4 +70,27 @@ func TestRandomHistoriesLeaveNoKeys(t *testing.T) {
 	}
 	require.Greater(t, ended, len(metas)/2)
 	t.Logf("%d histories", ended)
+}
+
+// A call's result waits for its acknowledgement, and where none comes the server deletes it.
+func TestResultsThatNobodyFetchesAreForgotten(t *testing.T) {
+	s := redistest.New(t)
+	b := backendOn(t, plain(t, s.Addr(), nil))
+	store, ctx, root := b.Namespace("n"), t.Context(), redistest.NewAdmin(t, s.Addr())
+	joinHost(ctx, t, store, "host")
+	got, err := store.Submit(ctx, "host", []backend.Submission{{ID: "a", Kind: backend.Function, Pool: "calls"}})
+	require.NoError(t, err)
+	slot := got[0].Slot.ID
+	as, err := store.Claim(ctx, backend.ClaimRequest{Slot: slot, Session: "host", Op: 1})
+	require.NoError(t, err)
+	x, err := store.(backend.Exchanger).Exchange(ctx, []backend.Settlement{{Lease: as[0].Lease, Outcome: backend.Succeeded}},
+		backend.ClaimRequest{Slot: slot, Session: "host", Op: 2, Cooldown: time.Minute})
+	require.NoError(t, err)
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = x.Claim.Wait(gone)
+	require.ErrorIs(t, err, context.Canceled)
+	left := root.TTL(ctx, "mn:{n}:t:a").Val()
+	require.Positive(t, left)
+	require.LessOrEqual(t, left, 5*time.Minute)
 }
