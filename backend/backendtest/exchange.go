@@ -59,6 +59,18 @@ var exchangeRules = []rule{
 		require.Equal(w.t, []string{"b"}, []string{x.Tasks[0].Lease.Task})
 		p.result("a")
 	})},
+	{"an exchange with a lease that was given up changes nothing", optional(func(w *world) {
+		p := w.host(maxWorkers(1))
+		a := p.run(task("a", calls))
+		a.settle(backend.Settlement{Outcome: backend.Released})
+		again := p.claim(a.Lease.Slot)
+		req := p.request(a.Lease.Slot)
+		req.Cooldown = long
+		x := a.exchange(success, req)
+		require.NotEqual(w.t, backend.Settled{Status: backend.StatusSucceeded}, x.Settled[0])
+		w.is("a", backend.StatusRunning)
+		require.Equal(w.t, backend.StatusSucceeded, again.succeed())
+	})},
 	{"an exchange by which a worker becomes idle lets others have its room", optional(func(w *world) {
 		p := w.limited(backend.Quota{CPU: 2})
 		a := p.run(task("a", calls))

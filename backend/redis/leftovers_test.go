@@ -93,4 +93,5 @@ func TestResultsThatNobodyFetchesAreForgotten(t *testing.T) {
 	left := root.TTL(ctx, "mn:{n}:t:a").Val()
 	require.Positive(t, left)
 	require.LessOrEqual(t, left, 5*time.Minute)
+	require.Zero(t, root.Exists(ctx, "mn:{n}:lease", "mn:{n}:run:calls").Val(), "it is leased no more")
 }
