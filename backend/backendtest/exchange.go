@@ -59,15 +59,18 @@ var exchangeRules = []rule{
 		require.Equal(w.t, []string{"b"}, []string{x.Tasks[0].Lease.Task})
 		p.result("a")
 	})},
-	{"an exchange with a lease that was given up changes nothing", optional(func(w *world) {
-		p := w.host(maxWorkers(1))
+	{"an exchange with a lease that was lost changes nothing", optional(func(w *world) {
+		p := w.host(crashes(3))
 		a := p.run(task("a", calls))
-		a.settle(backend.Settlement{Outcome: backend.Released})
-		again := p.claim(a.Lease.Slot)
+		w.exit(a.Lease.Slot, "gone")
+		slots := p.reserve(calls)
+		require.Len(w.t, slots, 1)
+		again := p.claim(slots[0].ID)
 		req := p.request(a.Lease.Slot)
 		req.Cooldown = long
 		x := a.exchange(success, req)
-		require.NotEqual(w.t, backend.Settled{Status: backend.StatusSucceeded}, x.Settled[0])
+		require.ErrorIs(w.t, x.Settled[0].Err, backend.ErrLeaseLost)
+		require.ErrorIs(w.t, x.Err, backend.ErrSlotLost)
 		w.is("a", backend.StatusRunning)
 		require.Equal(w.t, backend.StatusSucceeded, again.succeed())
 	})},
